@@ -1,0 +1,61 @@
+"""A training method: named clips in, named losses out, and an embedding at test time.
+
+A method never sees an optimiser, a loader, a logger or a path, and calls a collective only through `gaitlab.nn.gather`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gaitlab.types import Batch, ClipSpec, Losses
+
+
+class Method(nn.Module, ABC):
+    """Base of every training method. The loop calls the module itself (DDP hooks that call): `forward` is `losses`.
+
+    Methods whose objective is a function of one embedding tensor and the labels override `encode` and `objective` and get
+    `losses` and exact gradient accumulation (`training.accumulate`) for nothing; others override `losses`.
+    """
+
+    distance: str = "euclidean"
+    """How embeddings are compared at test time unless the protocol says otherwise: euclidean | cosine."""
+
+    def encode(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """Rows `n ...` on which alone the objective depends."""
+        raise NotImplementedError(f"{type(self).__name__} has no encode/objective split, so it cannot accumulate gradients")
+
+    def objective(self, encoded: Tensor, batch: Batch) -> Losses:
+        """Losses of the encoded rows; `batch` gives the labels."""
+        raise NotImplementedError(f"{type(self).__name__} has no encode/objective split, so it cannot accumulate gradients")
+
+    def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
+        """Training objective of one batch. All randomness comes from `rng` (on the batch's device)."""
+        return self.objective(self.encode(batch, rng), batch)
+
+    @abstractmethod
+    def embed(self, batch: Batch) -> Tensor:
+        """Test-time embedding `n p d`, float32; every row equal to what the walk alone would give."""
+
+    def forward(self, batch: Batch, rng: torch.Generator) -> Losses:
+        return self.losses(batch, rng)
+
+    def param_groups(self) -> Iterable[dict[str, Any]]:
+        """Optimiser groups: dicts with `params` and, if wanted, `lr_ratio` (times the experiment's rate)."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad]}]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodConfig:
+    """Base of the methods' configurations; a subclass is a frozen dataclass that can `build` its method."""
+
+    def clips(self) -> dict[str, ClipSpec]:
+        """Clips that training asks for, by role."""
+        raise NotImplementedError
+
+    def build(self, subjects: int) -> Method:
+        """A freshly initialised method for `subjects` training identities."""
+        raise NotImplementedError

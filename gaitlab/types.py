@@ -1,0 +1,106 @@
+"""The words everything else is written in: modalities, clips, batches, losses.
+
+Axis legend, used in every signature: `n` walks, `t` frames, `c` channels, `h w` pixels, `p` parts, `d` embedding,
+`k` training subjects, `f` frames of all walks one after the other (packed). Batches of clips are `n t c h w`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+Modality = Literal["silhouette", "range", "skeleton", "depth"]
+"""Name of a pixel modality; also the name of its column in a shard."""
+
+FrameOrder = Literal["consecutive", "ordered", "unordered"]
+"""How frames of a clip follow each other: a run, sorted picks from a window, or a set."""
+
+
+class Losses(NamedTuple):
+    """What a method returns: the objective is the sum of `terms` (already weighted); `watch` is only looked at."""
+
+    terms: dict[str, Tensor]
+    watch: dict[str, Tensor] = {}  # noqa: RUF012  (never mutated; NamedTuple has no default_factory)
+
+    def total(self) -> Tensor:
+        """Scalar objective."""
+        return torch.stack([term.float() for term in self.terms.values()]).sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Probabilities of the clip transforms; every transform has one parameter draw for all frames of a clip.
+
+    Sizes are those of the peer's pipeline (facts, section 4): rotation within +-10 degrees, corners of the perspective and
+    of the affine map move by up to 10 px at 64 px, erasing takes 5-20 % of the area with an aspect of 0.3-3.3,
+    part dilation and blur work between rows 9-20 and 39-50.
+    """
+
+    affine: float = 0.0
+    perspective: float = 0.0
+    rotate: float = 0.0
+    flip: float = 0.0
+    erase: float = 0.0
+    dilate: float = 0.0
+    blur: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"augment.{name} is a probability, 0 to 1; it is {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSpec:
+    """What a method asks of the data layer for one of its named clips.
+
+    frames: a number (fixed), a pair (min, max; drawn per clip), or None for the whole walk.
+    order: `ordered` picks sorted frames from a window `frames + skip` long; `consecutive` is a run; `unordered` a set.
+    width: columns kept by the centre crop (64 -> 44 for silhouettes); None keeps all.
+    limit: longest whole walk, in frames; the rest is cut off.
+    """
+
+    modality: Modality = "silhouette"
+    frames: int | tuple[int, int] | None = 30
+    order: FrameOrder = "unordered"
+    skip: int = 4
+    width: int | None = 44
+    limit: int = 720
+    augment: Augment = field(default_factory=Augment)
+
+    def whole(self) -> "ClipSpec":
+        """The same clip at test time: every frame in order, nothing augmented."""
+        from dataclasses import replace
+
+        return replace(self, frames=None, order="consecutive", augment=Augment())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips by role, on one device.
+
+    clips: role -> float `n t c h w` in [0, 1], zero-padded in time behind each clip's length.
+    lengths: role -> int64 `n`, frames of each clip.
+    subject: int64 `n`, 0..k-1, or -1 where unlabelled.
+    rows: int64 `n`, the walks' row numbers in the store's index.
+    """
+
+    clips: Mapping[str, Tensor]
+    lengths: Mapping[str, Tensor]
+    subject: Tensor
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+    def part(self, start: int, stop: int) -> "Batch":
+        """Walks start..stop-1."""
+        span = slice(start, stop)
+        return Batch(
+            {role: clip[span] for role, clip in self.clips.items()},
+            {role: length[span] for role, length in self.lengths.items()},
+            self.subject[span],
+            self.rows[span],
+        )
