@@ -86,6 +86,8 @@ class ScaleConfig:
     gpus_per_worker: int = 0
     max_failures: int = 2
     """Worker crashes that a run survives."""
+    storage: str | None = None
+    """Where Ray keeps checkpoints: a folder all nodes see, or s3://...; None is $GAITLAB_HOME/ray."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,10 @@ class MethodConfig:
         """Clips that training asks for, by role."""
         raise NotImplementedError
 
+    def test_clips(self) -> dict[str, ClipSpec]:
+        """Clips that `embed` asks for, by role; whole walks unless a method knows better."""
+        return {role: spec.whole() for role, spec in self.clips().items()}
+
     def build(self, subjects: int) -> Method:
         """A freshly initialised method for `subjects` training identities."""
         raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Run definitions: values only. Every module has `ALL`, its experiments by name."""

@@ -1,0 +1,1 @@
+"""Recognition networks, one paper per file: clip -> part features."""

@@ -1,0 +1,26 @@
+"""What a recognition network promises: clips in, part features out, walks independent of each other."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module, ABC):
+    """Clips -> part features. In eval mode a walk's features are those it has alone, whatever else is in the batch."""
+
+    parts: int
+    channels: int
+
+    @abstractmethod
+    def forward(self, clip: Tensor, lengths: Tensor) -> Tensor:
+        """clip `n t c h w`, values in [0, 1], padded behind `lengths` `n` -> `n p c` (`parts` x `channels`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """Base of the networks' configurations."""
+
+    def build(self) -> Backbone:
+        """The network, freshly initialised."""
+        raise NotImplementedError

@@ -1,0 +1,112 @@
+"""The same run on Ray Train's workers: placement, checkpoints in Ray's storage, restart after a crash.
+
+A run's name in Ray is its MLflow run id. Ray resumes by name, so a new run always trains from the start and
+`--resume RUN_ID` goes on from the newest checkpoint that was reported.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+
+from gaitlab.experiment import Experiment, from_dict, to_dict
+from gaitlab.home import home
+from gaitlab.training import checkpoint
+from gaitlab.training.run import LocalRun
+
+
+class RayRun(LocalRun):
+    """One worker of a Ray Train group, which has made the process group already."""
+
+    def __init__(self, *, keep: int = 2) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="gaitlab-")
+        super().__init__(lambda: Path(self._scratch.name), keep=keep, device=ray.train.torch.get_device())
+        context = ray.train.get_context()
+        self.rank, self.world = context.get_world_rank(), context.get_world_size()
+
+    def save(self, state: dict[str, Any], step: int, metrics: dict[str, float], best: int | None) -> None:
+        """Report the checkpoint to Ray (rank 0's file); Ray keeps the newest and the best."""
+        told = {**metrics, "step": step, "score": state["best"]["score"] if best else float(step)}
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            file = None
+            if self.rank == 0:
+                checkpoint.write(checkpoint.step_path(Path(folder), step), state)
+                file = ray.train.Checkpoint.from_directory(folder)
+            ray.train.report(told, checkpoint=file, checkpoint_dir_name=f"step-{step:08d}")
+
+    def load(self, step: int | None = None) -> dict[str, Any] | None:
+        """The newest reported checkpoint, or that of `step`."""
+        newest = ray.train.get_checkpoint()
+        if step is not None:
+            reported = [r.checkpoint for r in ray.train.get_all_reported_checkpoints() if r.metrics["step"] == step]
+            if not reported:
+                raise ValueError(f"Ray no longer keeps the checkpoint of step {step}; raise --train.keep")
+            newest = reported[-1]
+        if newest is None:
+            return None
+        with newest.as_directory() as folder:
+            return checkpoint.newest(Path(folder), self.device)
+
+
+def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri: str | None, resume: bool) -> dict[str, Any]:
+    """Train and test `experiment` on Ray's workers; returns what `fit` returned on rank 0.
+
+    Starts a cluster on this machine if there is none to join. Raises ray.train.WorkerGroupError after `scale.max_failures`.
+    """
+    scale = experiment.scale
+    start_ray()
+    storage = Path(scale.storage) if scale.storage and "://" not in scale.storage else scale.storage
+    feed = _ray_feed(experiment) if experiment.data.feed == "ray" else None
+    trainer = ray.train.torch.TorchTrainer(
+        _worker,
+        train_loop_config={
+            "experiment": to_dict(experiment), "data_hash": data_hash, "run_id": run_id, "tracking_uri": tracking_uri,
+            "resume": resume, "home": str(home()), "feed": feed,
+        },
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=scale.workers,
+            use_gpu=scale.gpus_per_worker > 0,
+            resources_per_worker={"CPU": scale.cpus_per_worker} | ({"GPU": scale.gpus_per_worker} if scale.gpus_per_worker else {}),
+        ),
+        run_config=ray.train.RunConfig(
+            name=run_id,
+            storage_path=str(storage or home() / "ray"),
+            checkpoint_config=ray.train.CheckpointConfig(
+                num_to_keep=experiment.train.keep, checkpoint_score_attribute="score", checkpoint_score_order="max"
+            ),
+            failure_config=ray.train.FailureConfig(max_failures=scale.max_failures),
+        ),
+    )  # fmt: skip
+    return trainer.fit().return_value
+
+
+def _ray_feed(experiment: Experiment) -> Any:
+    from gaitlab.cluster.feed import RayFeed
+    from gaitlab.data.shards import shard_folder
+
+    return RayFeed.load(shard_folder(experiment.data), experiment.method.clips())
+
+
+def _worker(config: dict[str, Any]) -> dict[str, Any]:
+    """What each worker runs: the very `fit` of a local run."""
+    os.environ["GAITLAB_HOME"] = config["home"]
+    from gaitlab.tracking.runs import NoTracker, Tracker
+    from gaitlab.training.fit import fit
+
+    experiment: Experiment = from_dict(config["experiment"])
+    run = RayRun(keep=experiment.train.keep)
+    tracked = config["tracking_uri"] is not None and run.rank == 0
+    run_id, uri = config["run_id"], config["tracking_uri"]
+    restarted = ray.train.get_checkpoint() is not None
+    with Tracker.start(experiment, data_hash=config["data_hash"], run_id=run_id, uri=uri) if tracked else NoTracker(run_id) as tracker:
+        return fit(experiment, run, tracker, resume=config["resume"] or restarted, ray_feed=config["feed"])
+
+
+def start_ray() -> None:
+    """Join the cluster of RAY_ADDRESS (a submitted job has it), or start one on this machine."""
+    if not ray.is_initialized():
+        ray.init(log_to_driver=True, logging_level="warning")

@@ -1,0 +1,97 @@
+"""The command line of every pipeline: an experiment's name, any field by its path, and one clear line on errors."""
+
+import difflib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, NoReturn
+
+import tyro
+
+from gaitlab.experiment import Experiment, from_dict
+from gaitlab.home import home
+from gaitlab.training.interrupt import Interrupted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What the user asked for."""
+
+    experiment: tyro.conf.OmitArgPrefixes[Experiment]
+    resume: str | None = None
+    """Run id to go on with ("last": this experiment's newest run); its own config is taken unless you name an experiment."""
+    tracking: bool = True
+    """--no-tracking leaves MLflow alone."""
+
+
+def parse(experiments: Mapping[str, Experiment], default: str, arguments: list[str], about: str) -> Command:
+    """`[experiment] [--field.path value ...]` -> Command. ValueError for an unknown experiment; tyro reports wrong fields itself."""
+    named = bool(arguments) and not arguments[0].startswith("-")
+    name = arguments[0] if named else default
+    if name not in experiments:
+        near = difflib.get_close_matches(name, experiments, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else "there are"
+        raise ValueError(f"unknown experiment {name!r}; {hint}" + ("" if near else f" {', '.join(experiments)}"))
+    base = experiments[name]
+    resumed = _value_of("--resume", arguments)
+    if resumed:
+        resumed = run_called(resumed, name)
+        if not named:
+            base = from_dict(json.loads((home() / "runs" / resumed / "experiment.json").read_text()))
+    catalogue = "\n".join(f"  {key}" for key in experiments)
+    command: Command = tyro.cli(
+        Annotated[Command, tyro.conf.configure(tyro.conf.AvoidSubcommands)],
+        default=Command(experiment=base, resume=resumed),
+        args=arguments[1:] if named else arguments,
+        prog=f"{sys.argv[0]} [experiment]",
+        description=f"{about}\n\nexperiments (default {default}):\n{catalogue}\n\nBelow: the fields of {base.name!r}.",
+    )
+    return Command(experiment=command.experiment, resume=resumed, tracking=command.tracking)
+
+
+def run_called(name: str, experiment: str) -> str:
+    """Folder name of the run to resume. ValueError if there is none."""
+    runs = home() / "runs"
+    if name != "last":
+        if not (runs / name / "experiment.json").exists():
+            raise ValueError(f"no run {name!r} in {runs}; --resume last takes the newest run of an experiment")
+        return name
+    found = [
+        (path.stat().st_mtime, path.parent.name)
+        for path in runs.glob("*/experiment.json")
+        if json.loads(path.read_text())["name"] == experiment
+    ]
+    if not found:
+        raise ValueError(f"no run of {experiment!r} in {runs} to resume")
+    return max(found)[1]
+
+
+def _value_of(flag: str, arguments: list[str]) -> str | None:
+    for i, word in enumerate(arguments):
+        if word == flag and i + 1 < len(arguments):
+            return arguments[i + 1]
+        if word.startswith(flag + "="):
+            return word.split("=", 1)[1]
+    return None
+
+
+def main(experiments: Mapping[str, Experiment], default: str, launch: Callable[[Command], None], about: str) -> NoReturn:
+    """Parse, launch, exit: 0 done, 2 wrong input or environment (one line on stderr), 130 stopped but resumable."""
+    guarded(lambda: launch(parse(experiments, default, sys.argv[1:], about)))
+
+
+def guarded(work: Callable[[], None]) -> NoReturn:
+    """Run `work` and exit; expected errors are one line without a traceback."""
+    try:
+        work()
+    except Interrupted as stop:
+        print(stop, flush=True)
+        sys.exit(130)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)

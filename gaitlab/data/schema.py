@@ -1,0 +1,69 @@
+"""What lies in a shard: one Parquet row per walk, one row group per subject, and a manifest beside the shards.
+
+Columns of a walk: `key dataset subject session conditions view take split role source checksum`, and for every modality `m`
+
+    m           large_binary   all frames of the walk, coded (`gaitlab.data.coding`); null where the walk lacks the modality
+    m_frames    int32          number of frames, 0 where it lacks it
+    m_shape     list<int32>    (c, h, w) of a frame
+    m_coding    string         how to read the bytes
+
+A reader that asks for some columns touches no bytes of the others. Subjects are sorted, a subject is never split between
+row groups, and shards are named in that order, so the rows of all shards one after the other are the index of the data set.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+VERSION = 1
+MANIFEST = "manifest.json"
+
+WALK = pa.schema(
+    [
+        ("key", pa.string()),
+        ("dataset", pa.string()),
+        ("subject", pa.string()),
+        ("session", pa.string()),
+        ("conditions", pa.list_(pa.string())),
+        ("view", pa.string()),
+        ("take", pa.string()),
+        ("split", pa.string()),
+        ("role", pa.string()),
+        ("source", pa.string()),
+        ("checksum", pa.string()),
+    ]
+)
+SPLITS = ("train", "validation", "test")
+ROLES = ("", "probe", "gallery")
+
+
+def shard_schema(modalities: Iterable[str]) -> pa.Schema:
+    """Arrow schema of a shard that holds `modalities`."""
+    fields = list(WALK)
+    for m in sorted(modalities):
+        fields += [
+            pa.field(m, pa.large_binary()),
+            pa.field(f"{m}_frames", pa.int32()),
+            pa.field(f"{m}_shape", pa.list_(pa.int32())),
+            pa.field(f"{m}_coding", pa.string()),
+        ]
+    return pa.schema(fields, metadata={"gaitlab.schema": str(VERSION)})
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """The manifest of a finished folder of shards."""
+    if not root.exists():
+        raise ValueError(f"{root} does not exist; write it with `python pipelines/ingest.py`, or name a folder that it wrote")
+    if not (root / MANIFEST).is_file():
+        raise ValueError(f"{root} is no folder of shards: it has no {MANIFEST}; write one with `python pipelines/ingest.py`")
+    try:
+        manifest = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+        version = manifest["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{root / MANIFEST} is damaged ({error}); ingest the data set again") from None
+    if version != VERSION:
+        raise ValueError(f"{root} has schema version {version}, this gaitlab reads version {VERSION}; ingest the data set again")
+    return manifest

@@ -1,0 +1,157 @@
+"""Who walks, and how on a given day: identity -> session -> take, as a table of numbers and their spreads.
+
+Motion is bone directions as Fourier series over the stride: the mean of recorded people plus principal components of how people
+differ (`fit.py`), plus how clips of one person differ. Speed, cadence and stride have the spreads measured on marker data
+of 25 people on two days (between people / day to day / trial to trial). Statures belong to sessions, not to people: height is
+no gait. Mean bone ratios are of the recorded people, their spreads of 14 people.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from zlib import crc32
+
+import numpy as np
+
+from gaitlab.data.sources.walkers.body import REGIONS, STATURE, Figure, with_clothes
+from gaitlab.data.sources.walkers.fit import TABLE, waves
+from gaitlab.data.sources.walkers.skeleton import ARMS, BONES, FEET, SHAFTS, TRUNK, chain, joint
+
+# mean, SD between people, day to day, trial to trial
+CADENCE = (0.87, 0.085, 0.044, 0.025)
+"""Stride rate in Hz."""
+STRIDE = (1.13, 0.080, 0.046, 0.038)
+"""Stride length in metres."""
+
+BONE_SD = {
+    "knee": 0.041, "ankle": 0.037, "ball": 0.05, "toe": 0.05, "hip": 0.034, "shoulder": 0.058, "elbow": 0.055, "wrist": 0.088,
+    "palm": 0.06, "hand": 0.06, "spine": 0.03, "neck": 0.06, "head": 0.03,
+}  # fmt: skip
+"""Relative SD between people of each pair of bones (thigh, shank, foot, toes, half hip, half shoulder, upper arm, forearm, ...)."""
+GIRTH_SD = 0.13
+"""Relative SD of a person's overall girth; regions differ by another `REGION_SD`."""
+REGION_SD = 0.07
+DAY = {"motion": 0.55, "bones": 0.3, "girth": 0.5}
+"""Day-to-day SD over the SD between people."""
+TAKE = {"motion": 0.2, "girth": 0.04}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One walk past all cameras: joints `[t, 27, 3]` m and the dressed body."""
+
+    joints: np.ndarray
+    figure: Figure
+
+
+def stream(*words: str | int) -> np.random.Generator:
+    """A generator that depends on nothing but the words."""
+    return np.random.default_rng([crc32(str(word).encode()) for word in words])
+
+
+@cache
+def table() -> dict[str, np.ndarray]:
+    with np.load(TABLE, allow_pickle=False) as file:
+        return {name: file[name].astype(np.float64) for name in file.files}
+
+
+def _bone_ratios(rng: np.random.Generator) -> np.ndarray:
+    """Standard normal per bone `[26]` times its relative SD, equal on both sides."""
+    draws = {group: rng.standard_normal() * sd for group, sd in BONE_SD.items()}
+    return np.array([draws[bone[2:] if bone[1] == "_" else bone.rstrip("12").replace("chest", "spine").split("_")[0]] for bone in BONES])
+
+
+def _girths(rng: np.random.Generator) -> np.ndarray:
+    """Log girth `[12]`: a common part and one per region; head, hands and feet vary less."""
+    reach = np.array([0.35 if region in ("head", "hand", "foot", "ankle") else 1.0 for region in REGIONS])
+    return reach * (GIRTH_SD * rng.standard_normal() + REGION_SD * rng.standard_normal(len(REGIONS)))
+
+
+def _motion(rng: np.random.Generator) -> np.ndarray:
+    """Deviation of a person's series from the mean walk `[11, 26, 3]`; draws are cut at 2 SD."""
+    people = table()["people"]
+    return np.tensordot(np.clip(rng.standard_normal(len(people)), -2, 2), people, 1)
+
+
+def _pace(rng: np.random.Generator, level: int) -> np.ndarray:
+    """Deviation of (cadence, stride) at a level: 1 person, 2 day, 3 trial."""
+    return rng.standard_normal(2) * (CADENCE[level], STRIDE[level])
+
+
+def event(seed: int, subject: str, session: str, conditions: tuple[str, ...], take: str, frames: tuple[int, int], fps: float) -> Event:
+    """The walk with this name: a function of its arguments alone."""
+    what = "+".join(conditions)
+    person, day = stream(seed, subject), stream(seed, subject, session)
+    trial = stream(seed, subject, session, what, take)
+    clothes = stream(seed, subject, session, what, "clothes")
+    bones = np.exp(_bone_ratios(person) + DAY["bones"] * _bone_ratios(day))
+    girth = _girths(person) + DAY["girth"] * _girths(day) + TAKE["girth"] * trial.standard_normal() * 0.5
+    belly = 0.015 + 0.014 * person.standard_normal() + 0.006 * day.standard_normal()
+    series = table()["mean"] + _motion(person) + DAY["motion"] * _motion(day) + TAKE["motion"] * _motion(trial)
+    cadence, stride = np.array([CADENCE[0], STRIDE[0]]) + _pace(person, 1) + _pace(day, 2) + _pace(trial, 3)
+    stature = STATURE * (1 + 0.03 * day.standard_normal())
+    figure = Figure(girth=np.exp(girth), belly=float(np.clip(belly, -0.01, 0.06)), stature=stature)
+    figure = with_clothes(figure, conditions, clothes)
+    series = _encumbered(series, figure, clothes)
+
+    lengths = table()["bones"] * bones
+    lengths = lengths * stature / _height(lengths)
+    series = _with_stride(series, lengths, max(0.6, stride) * stature / STATURE)
+    count = int(trial.integers(frames[0], frames[1] + 1))
+    phase = 2 * np.pi * (trial.random() + max(0.5, cadence) * np.arange(count) / fps)
+    joints = walk(series, lengths, phase, max(0.6, stride) * stature / STATURE)
+    return Event(joints=_turned(joints, np.radians(3.0) * trial.standard_normal()), figure=figure)
+
+
+def _height(lengths: np.ndarray) -> float:
+    """Length of the leg and trunk chain: what a stature scales."""
+    return float(sum(lengths[BONES.index(bone)] for bone in ("l_knee", "l_ankle", "spine1", "spine2", "chest", "neck1", "neck2", "head_top"))) + 0.14
+
+
+def _encumbered(series: np.ndarray, figure: Figure, rng: np.random.Generator) -> np.ndarray:
+    """What clothes and bags do to the walk: less arm swing in a coat and beside a bag, a forward lean under a backpack."""
+    series = series.copy()
+    damp, lean = rng.random(2)
+    swing = np.ones(len(BONES))
+    if figure.coat is not None:
+        swing[ARMS] *= 0.6 + 0.3 * damp
+    if figure.bag is not None and figure.bag.kind == "backpack":
+        swing[ARMS] *= 0.75 + 0.25 * damp
+        series[0, TRUNK, 0] += 0.03 + 0.06 * lean
+    elif figure.bag is not None:
+        swing[ARMS & np.array([bone.startswith(figure.bag.kind + "_") for bone in BONES])] *= 0.3 + 0.4 * damp
+    series[1:] *= swing[:, None]
+    return series
+
+
+def _directions(series: np.ndarray, phase: np.ndarray) -> np.ndarray:
+    """Series `[11, 26, 3]` at phases `[t]` -> unit bone directions `[t, 26, 3]`."""
+    bones = (waves(phase) @ series.reshape(len(series), -1)).reshape(len(phase), -1, 3)
+    return bones / np.sqrt(np.square(bones).sum(-1, keepdims=True))
+
+
+def _with_stride(series: np.ndarray, lengths: np.ndarray, stride: float) -> np.ndarray:
+    """Leg swing scaled so that the feet, not sliding, cover `stride` metres a cycle: the tangents of thigh and shank lean
+    are multiplied (short steps have straighter knees), and the feet's motion about their mean."""
+    phase = 2 * np.pi * np.arange(24) / 24
+    series = series.copy()
+    for _ in range(2):
+        ankles = chain(_directions(series, phase), lengths)[:, [joint("l_ankle"), joint("r_ankle")], 0]
+        swing = np.clip(stride / (2 * np.ptp(ankles, axis=0).mean()), 0.6, 1.5)
+        series[:, SHAFTS, 0] *= swing
+        series[1:, FEET] *= swing
+    return series
+
+
+def walk(series: np.ndarray, lengths: np.ndarray, phase: np.ndarray, stride: float) -> np.ndarray:
+    """Joints `[t, 27, 3]`: the lowest foot on the floor, the pelvis at even speed along x, mid-walk at the origin."""
+    joints = chain(_directions(series, phase), lengths)
+    way = (phase - (phase[0] + phase[-1]) / 2) / (2 * np.pi) * stride
+    joints[..., 0] += way[:, None]
+    joints[..., 2] -= joints[..., 2].min(1, keepdims=True) - 0.02
+    return np.round(joints, 4)
+
+
+def _turned(joints: np.ndarray, angle: float) -> np.ndarray:
+    """Heading changed by `angle` radians about the origin."""
+    c, s = round(float(np.cos(angle)), 9), round(float(np.sin(angle)), 9)
+    return np.stack([joints[..., 0] * c - joints[..., 1] * s, joints[..., 0] * s + joints[..., 1] * c, joints[..., 2]], -1)

@@ -1,0 +1,1 @@
+"""From embeddings to a table: protocols as values, retrieval, baselines and pictures."""

@@ -1,0 +1,33 @@
+"""What a ranking in random order would score under a protocol: the floor that a table is read against."""
+
+import numpy as np
+import pandas as pd
+
+from gaitlab.evaluation.averages import Averages, gallery_groups
+from gaitlab.evaluation.evaluate import subject_codes
+from gaitlab.evaluation.protocol import RetrievalProtocol, select
+
+
+def chance(index: pd.DataFrame, protocol: RetrievalProtocol) -> pd.DataFrame:
+    """The expected table of a random order: rows and columns of `Result.table`, without mAP and mINP.
+
+    With m mates among r ranked walks, none is in the first k with probability prod_{i<k} (r - m - i) / (r - i).
+    """
+    chosen = select(index, protocol)
+    subject, view = subject_codes(index), pd.factorize(index["view"])[0]
+    drop = protocol.same_view == "drop" and protocol.average != "view-pairs"
+    mates, ranked = [], []
+    for columns in gallery_groups(index, chosen, protocol).values():
+        rows = chosen.gallery[columns]
+        own = (subject[chosen.probes][:, None] == subject[rows]) & (subject[chosen.probes][:, None] >= 0)
+        left_out = own & (view[chosen.probes][:, None] == view[rows]) if drop else np.zeros_like(own)
+        mates.append((own & ~left_out).sum(1))
+        ranked.append((~left_out).sum(1))
+    m, r = np.stack(mates, 1), np.stack(ranked, 1)
+
+    def hit(k: int) -> np.ndarray:
+        i = np.arange(k)
+        miss = np.clip(r[..., None] - m[..., None] - i, 0, None) / np.maximum(r[..., None] - i, 1)
+        return np.where(m > 0, 1 - miss.prod(-1), 0.0)
+
+    return Averages(index, chosen, protocol, m).table(hit, {})

@@ -1,0 +1,140 @@
+"""Pictures of a result: CMC curves, score distributions, rank-1 by condition, view matrices, and a sheet of input clips.
+
+Pure functions that return a matplotlib `Figure`; `figure.savefig(path)` writes it. Nothing touches pyplot's global state.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
+"""Distinct for colour-blind readers too (Okabe & Ito)."""
+
+
+def cmc_figure(curves: Mapping[str, np.ndarray], *, title: str = "Cumulative match") -> Figure:
+    """label -> percent at rank 1, 2, ..."""
+    figure, axes = _canvas(6.4, 4.2, title)
+    for (label, curve), colour in zip(curves.items(), _cycle(len(curves)), strict=True):
+        ranks = np.arange(1, len(curve) + 1)
+        axes.plot(ranks, curve, color=colour, marker="o", markersize=2.5, linewidth=1.6, label=f"{label}  ({curve[0]:.1f} %)")
+    axes.set(xscale="log", xlabel="rank k", ylabel="probes with a mate among the first k (%)", ylim=(0, 101))
+    longest = max(len(curve) for curve in curves.values())
+    ticks = [k for k in (1, 2, 5, 10, 20, 50, 100) if k <= longest]
+    axes.set_xticks(ticks, [str(k) for k in ticks])
+    axes.minorticks_off()
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def score_figure(positives: np.ndarray, negatives: np.ndarray, *, title: str = "Distances between walks") -> Figure:
+    """Densities of the distances between walks of the same and of different subjects, and where they err equally often."""
+    figure, axes = _canvas(6.4, 3.6, title)
+    both = np.concatenate([positives, negatives])
+    edges = np.linspace(both.min(), np.nextafter(both.max(), np.inf), 81)
+    for values, label, colour in ((positives, "same person", COLOURS[0]), (negatives, "different people", COLOURS[1])):
+        axes.hist(values, edges, density=True, color=colour, alpha=0.45, label=label)
+        axes.hist(values, edges, density=True, color=colour, histtype="step", linewidth=1.2)
+    threshold, error = equal_error(positives, negatives)
+    axes.axvline(threshold, color="#333333", linewidth=1, linestyle=":")
+    axes.annotate(
+        f"EER {100 * error:.1f} %", (threshold, 1), (5, -12), xycoords=("data", "axes fraction"), textcoords="offset points"
+    )
+    axes.set(xlabel="distance", ylabel="density", yticks=[])
+    axes.legend(frameon=False)
+    return figure
+
+
+def equal_error(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:
+    """(threshold, rate): accepting distances up to the threshold rejects as large a share of positives as it accepts of negatives."""
+    at = np.unique(np.concatenate([positives, negatives]))
+    rejected = 1 - np.searchsorted(np.sort(positives), at, side="right") / len(positives)
+    accepted = np.searchsorted(np.sort(negatives), at, side="right") / len(negatives)
+    best = int(np.argmin(np.abs(rejected - accepted)))
+    return float(at[best]), float((rejected[best] + accepted[best]) / 2)
+
+
+def bars_figure(rank1: Mapping[str, pd.Series], *, title: str = "Rank-1 by condition") -> Figure:
+    """label -> rank-1 percent by probe set (`result.table["rank-1"]`)."""
+    sets = list(next(iter(rank1.values())).index)
+    figure, axes = _canvas(max(5.0, 1.1 + 0.42 * len(sets) * (len(rank1) + 1)), 3.8, title)
+    width = 0.84 / len(rank1)
+    for i, ((label, values), colour) in enumerate(zip(rank1.items(), _cycle(len(rank1)), strict=True)):
+        at = np.arange(len(sets)) + (i - (len(rank1) - 1) / 2) * width
+        bars = axes.bar(at, values.reindex(sets), width * 0.94, color=colour, label=label)
+        axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=1.5, color="#333333")
+    axes.set_xticks(np.arange(len(sets)), sets)
+    axes.tick_params(axis="x", length=0)
+    axes.set(ylabel="rank-1 (%)", ylim=(0, 108), yticks=range(0, 101, 20))
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(rank1), borderaxespad=0.1)
+    axes.set_title(title, loc="left", fontweight="bold", pad=24)
+    return figure
+
+
+def views_figure(matrices: Mapping[str, pd.DataFrame], *, title: str = "Rank-1 by view") -> Figure:
+    """label -> rank-1 percent by probe view (rows) and gallery view (columns), side by side on one colour scale."""
+    rows, columns = next(iter(matrices.values())).shape
+    cell = 0.42 if max(rows, columns) > 6 else 0.55
+    figure = Figure(figsize=(1.7 + len(matrices) * (cell * columns + 0.5), cell * rows + 1.5), dpi=120, layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    grid = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
+    for axes, (label, matrix) in zip(grid, matrices.items(), strict=True):
+        picture = axes.imshow(matrix.to_numpy(float), cmap="viridis", vmin=0, vmax=100)
+        axes.set_xticks(range(columns), matrix.columns, rotation=60 if columns > 6 else 0)
+        axes.set_yticks(range(rows), matrix.index)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set(title=f"{label}  (other views {_off_diagonal(matrix):.1f} %)", xlabel="gallery view")
+        for (i, j), value in np.ndenumerate(matrix.to_numpy(float)):
+            if np.isfinite(value):
+                axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=7.5, color="white" if value < 62 else "black")
+    grid[0].set_ylabel("probe view")
+    figure.colorbar(picture, ax=list(grid), label="rank-1 (%)", shrink=0.9, pad=0.01)
+    return figure
+
+
+def clip_sheet(clips: np.ndarray, titles: Sequence[str], *, frames: int = 10, title: str = "Input clips") -> Figure:
+    """A row for each clip of `[n, t, h, w]` or `[n, t, c, h, w]` (its first channel), uint8 or 0 to 1: `frames` evenly spaced frames."""
+    if len(clips) != len(titles):
+        raise ValueError(f"{len(clips)} clips have {len(titles)} titles; give one a clip")
+    pictures = np.asarray(clips)[:, :, 0] if np.ndim(clips) == 5 else np.asarray(clips)
+    n, t, h, w = pictures.shape
+    shown = np.unique(np.linspace(0, t - 1, min(frames, t)).round().astype(int))
+    peak = 255.0 if pictures.dtype == np.uint8 else 1.0
+    gap = 2
+    sheet = np.full((n * (h + gap) - gap, len(shown) * (w + gap) - gap), 0.5)
+    for i, j in np.ndindex(n, len(shown)):
+        sheet[i * (h + gap) : i * (h + gap) + h, j * (w + gap) : j * (w + gap) + w] = pictures[i, shown[j]] / peak
+    scale = 0.011
+    figure = Figure(figsize=(sheet.shape[1] * scale + 1.8, sheet.shape[0] * scale + 0.7), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_yticks([i * (h + gap) + h / 2 for i in range(n)], titles)
+    axes.set_xticks([j * (w + gap) + w / 2 for j in range(len(shown))], [str(frame) for frame in shown])
+    axes.tick_params(length=0, labelsize=8)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_xlabel("frame")
+    return figure
+
+
+def _canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _cycle(n: int) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(n)]
+
+
+def _off_diagonal(matrix: pd.DataFrame) -> float:
+    """Mean over probe views of the mean over the other gallery views, as the table has it."""
+    other = matrix.index.to_numpy()[:, None] != matrix.columns.to_numpy()[None]
+    return float(matrix.where(other).mean(axis=1).mean())

@@ -1,0 +1,27 @@
+"""The gait energy image (Han & Bhanu, TPAMI 2006): a walk's mean silhouette, compared as it is. The baseline without training."""
+
+import numpy as np
+
+from gaitlab.data.store import Store
+
+
+def gei(store: Store, rows: np.ndarray, *, width: int = 44) -> np.ndarray:
+    """float32 `[n, 1, h * width]`, 0 to 1: one part, the mean of all frames of each of `rows`, centre columns.
+
+    An embedding like any other: `evaluate(gei(store, rows), store.index.iloc[rows], protocol)` is its table.
+    """
+    frames = store.frames("silhouette")
+    _, height, full = frames.shape
+    if width > full:
+        raise ValueError(f"silhouettes are {full} columns wide; give a width of at most {full}, not {width}")
+    empty = [row for row in rows if frames.offsets[row] == frames.offsets[row + 1]]
+    if empty:
+        raise ValueError(
+            f"{len(empty)} walks have no silhouettes, e.g. {store.index['key'].iloc[empty[0]]}; leave their rows out"
+        )
+    left = (full - width) // 2
+    out = np.empty((len(rows), 1, height * width), np.float32)
+    for i, row in enumerate(rows):
+        mean = frames.walk(int(row))[:, 0, :, left : left + width].mean(0, dtype=np.float32)
+        out[i, 0] = mean.ravel() / 255
+    return out

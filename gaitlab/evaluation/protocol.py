@@ -1,0 +1,145 @@
+"""A benchmark's protocol is a value: which walks are the gallery, which are probes, and how rankings are averaged.
+
+`evaluate` never learns a benchmark's name; a new one is a new value in `protocols.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+Distance = Literal["euclidean", "cosine"]
+"""How two walks are compared: mean over parts of the Euclidean distance, or 1 - mean over parts of the cosine."""
+
+Average = Literal["probes", "views", "view-pairs"]
+"""How rankings become one number.
+
+probes: every probe ranks the whole gallery; mean over probes.
+views: the same rankings; mean over the probes of each view, then over views.
+view-pairs: every probe ranks the gallery of each view on its own; mean over the probes of each (probe view, gallery view),
+then over the gallery views of a probe view, then over probe views (the single-view gallery of GaitSet, Chao et al., AAAI 2019).
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Which walks of an index are meant; None means any.
+
+    conditions: exactly this set, () is a plain walk. contains: at least this condition. The rest: one of these values.
+    """
+
+    conditions: tuple[str, ...] | None = None
+    contains: str | None = None
+    session: tuple[str, ...] | None = None
+    take: tuple[str, ...] | None = None
+    view: tuple[str, ...] | None = None
+    role: tuple[str, ...] | None = None
+
+    def mask(self, index: pd.DataFrame) -> np.ndarray:
+        """bool `[n]`: the rows that match."""
+        found = np.ones(len(index), dtype=bool)
+        for column in ("session", "take", "view", "role"):
+            values = getattr(self, column)
+            if values is not None:
+                found &= index[column].isin(values).to_numpy()
+        if self.conditions is not None:
+            wanted = set(self.conditions)
+            found &= np.fromiter((set(c) == wanted for c in index["conditions"]), bool, len(index))
+        if self.contains is not None:
+            found &= np.fromiter((self.contains in c for c in index["conditions"]), bool, len(index))
+        return found
+
+    def __str__(self) -> str:
+        parts = [f"{name} {_spell(value)}" for name, value in vars(self).items() if value is not None]
+        return ", ".join(parts) or "any walk"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalProtocol:
+    """Closed-set retrieval: every probe ranks the gallery; a hit is a gallery walk of the same subject.
+
+    same_view: `drop` takes the gallery walks of the probe's own subject *and* view out of its ranking; where rankings
+        are per view pair it leaves the pairs of identical views out of the mean (they get a column of their own).
+    ranks: the k of rank-k.
+    probes_without_mate: rank-k counts them as `wrong`, or they are `left-out`. AP and INP exist only where a mate does.
+    distance: None leaves it to the method.
+    headline: probe set whose row is the headline; None is the mean over probe sets.
+    """
+
+    name: str
+    gallery: Where
+    probes: Mapping[str, Where]
+    average: Average = "probes"
+    same_view: Literal["keep", "drop"] = "keep"
+    probes_without_mate: Literal["wrong", "left-out"] = "wrong"
+    ranks: tuple[int, ...] = (1,)
+    distance: Distance | None = None
+    headline: str | None = None
+    split: str = "test"
+
+    def __post_init__(self) -> None:
+        if self.headline is not None and self.headline not in self.probes:
+            raise ValueError(
+                f"protocol {self.name}: headline {self.headline!r} is none of its probe sets {', '.join(self.probes)}"
+            )
+
+    def headline_row(self) -> str:
+        """Name of the table's row that the headline is taken from."""
+        if self.headline is not None:
+            return self.headline
+        return next(iter(self.probes)) if len(self.probes) == 1 else "mean"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows of an index that a protocol uses.
+
+    gallery: int64 `[g]`, probes: int64 `[q]` (each walk once), members: probe set -> bool `[q]`.
+    """
+
+    gallery: np.ndarray
+    probes: np.ndarray
+    members: dict[str, np.ndarray]
+
+
+def select(index: pd.DataFrame, protocol: RetrievalProtocol) -> Selection:
+    """Gallery and probe rows of the protocol's split. An empty set is a ValueError that says what there is instead."""
+    inside = (index["split"] == protocol.split).to_numpy()
+    if not inside.any():
+        counts = index["split"].value_counts()
+        there = ", ".join(f"{split!r} ({count} walks)" for split, count in counts.items()) or "no walks at all"
+        raise ValueError(f"protocol {protocol.name}: no walk of split {protocol.split!r}; the index has {there}")
+    rows = np.flatnonzero(inside)
+    walks = index.iloc[rows]
+    gallery = _found(walks, protocol.gallery, f"protocol {protocol.name}: its gallery")
+    masks = {
+        name: _found(walks, where, f"protocol {protocol.name}: its probe set {name}") for name, where in protocol.probes.items()
+    }
+    for name, mask in masks.items():
+        if (mask & gallery).any():
+            shared = walks["key"].iloc[int(np.flatnonzero(mask & gallery)[0])]
+            raise ValueError(
+                f"protocol {protocol.name}: {shared} is in the gallery and in probe set {name}; a walk would find itself"
+            )
+    union = np.any(list(masks.values()), axis=0)
+    return Selection(rows[gallery], rows[union], {name: mask[union] for name, mask in masks.items()})
+
+
+def _found(walks: pd.DataFrame, where: Where, what: str) -> np.ndarray:
+    mask = where.mask(walks)
+    if mask.any():
+        return mask
+    asked = [name for name, value in vars(where).items() if value is not None]
+    there = []
+    for column in dict.fromkeys("conditions" if name == "contains" else name for name in asked):
+        values = sorted({_spell(value) for value in walks[column]})
+        there.append(f"{column} {' | '.join(values[:12])}{' | ...' if len(values) > 12 else ''}")
+    raise ValueError(f"{what} ({where}) matches none of the {len(walks)} walks; they have {'; '.join(there)}")
+
+
+def _spell(value: object) -> str:
+    if isinstance(value, str):
+        return value or "(none)"
+    return "+".join(str(v) or "(none)" for v in value) or "(plain)"  # type: ignore[attr-defined]

@@ -1,0 +1,88 @@
+"""Start a run: in this process, as one of torchrun's, or on Ray. All three end in `training.fit`."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from gaitlab.command import Command
+from gaitlab.data.shards import open_data
+from gaitlab.experiment import Experiment, to_dict
+from gaitlab.tracking.runs import NoTracker, Tracker, run_folder
+from gaitlab.training.fit import fit
+from gaitlab.training.interrupt import Interrupted
+from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
+
+CONFIG = "experiment.json"
+
+
+def local(command: Command) -> dict[str, Any]:
+    """Train and test here, without Ray: one process, or one per device under torchrun. Returns what `fit` did."""
+    experiment = command.experiment
+    if under_torchrun():
+        ids: list[str] = []
+        run: LocalRun = TorchrunRun(lambda: run_folder(ids[0]), keep=experiment.train.keep)
+        if run.rank == 0:
+            open_data(experiment.data)
+        run.barrier()
+    else:
+        run = LocalRun(lambda: _keep_config(experiment, tracker.folder), keep=experiment.train.keep)
+    data_hash = open_data(experiment.data).hash
+    with _tracker(command, data_hash) if run.rank == 0 else NoTracker() as tracker:
+        if run.world > 1:
+            ids = run.gather(tracker.run_id)
+            _keep_config(experiment, run.folder)
+        try:
+            outcome = fit(experiment, run, tracker, resume=command.resume is not None)
+        except Interrupted as stop:
+            raise Interrupted(stop.step, resume_line(tracker.run_id)) from None
+        if run.rank == 0:
+            _farewell(outcome, tracker)
+    return outcome
+
+
+def on_ray(command: Command) -> dict[str, Any]:
+    """Train and test on Ray's workers; this process only waits. Joins the cluster of RAY_ADDRESS or starts one here."""
+    from gaitlab.cluster.ingest import ray_map
+    from gaitlab.cluster.run import launch, start_ray
+
+    experiment = command.experiment
+    start_ray()
+    data_hash = open_data(experiment.data, run=ray_map).hash
+    with _tracker(command, data_hash, system_metrics=False) as tracker:
+        _keep_config(experiment, tracker.folder)
+        print(f"run {tracker.run_id}; if it is cut short, {resume_line(tracker.run_id)}", flush=True)
+        outcome = launch(
+            experiment, data_hash=data_hash, run_id=tracker.run_id, tracking_uri=tracker.uri or None, resume=command.resume is not None
+        )
+        _farewell(outcome, tracker)
+    return outcome
+
+
+def resume_line(run_id: str) -> str:
+    """What to type to go on with a run."""
+    return f"resume with: {shlex.join(['python', sys.argv[0], '--resume', run_id])}"
+
+
+def _tracker(command: Command, data_hash: str, *, system_metrics: bool = True) -> Tracker | NoTracker:
+    if not command.tracking:
+        return NoTracker(command.resume)
+    return Tracker.start(command.experiment, data_hash=data_hash, run_id=command.resume, system_metrics=system_metrics)
+
+
+def _keep_config(experiment: Experiment, folder: Path) -> Path:
+    """The run's config beside its checkpoints, where `--resume` looks for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / CONFIG).exists():
+        partial = folder / f".{CONFIG}.partial"
+        partial.write_text(json.dumps(to_dict(experiment), indent=1))
+        partial.replace(folder / CONFIG)
+    return folder
+
+
+def _farewell(outcome: dict[str, Any], tracker: Tracker | NoTracker) -> None:
+    for name, value in outcome["rank1"].items():
+        print(f"\n{name}: headline\nrank-1 {value:.1f}")
+    if tracker.uri:
+        print(f"\nMLflow store {tracker.uri}\nlook at the run with:\n{tracker.how_to_open()}", flush=True)

@@ -1,0 +1,17 @@
+"""Identity classification of part features."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def part_cross_entropy(logits: Tensor, subject: Tensor, *, scale: float = 16.0, smoothing: float = 0.1) -> Tensor:
+    """Label-smoothed cross-entropy of cosines `n p k` times `scale`, in float32; mean over labelled walks and parts.
+
+    subject: int64 `n`, -1 = unlabelled (left out). Without a labelled walk the loss is 0.
+    """
+    n, p, k = logits.shape
+    labels = subject[:, None].expand(n, p).reshape(-1)
+    total = F.cross_entropy(
+        logits.float().reshape(n * p, k) * scale, labels, label_smoothing=smoothing, ignore_index=-1, reduction="sum"
+    )
+    return total / (labels >= 0).sum().clamp(min=1)

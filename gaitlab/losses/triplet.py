@@ -1,0 +1,75 @@
+"""Batch-all triplet loss, part by part (Hermans et al., 2017; parts and non-zero averaging: Chao et al., AAAI 2019)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Triplet(NamedTuple):
+    """The loss and what to watch of it. Non-zero averaging keeps the loss from going to 0: watch `share` instead."""
+
+    loss: Tensor
+    """Scalar: mean of `per_part`."""
+    per_part: Tensor
+    """`p`: mean of the terms above zero, 0 where there is none."""
+    active: Tensor
+    """`p`: number of terms above zero."""
+    hardest: Tensor
+    """`p`: largest term."""
+    distance: Tensor
+    """`p`: mean distance of all pairs (a walk to itself included)."""
+    share: Tensor
+    """Scalar: active terms / all terms, 0 to 1."""
+
+
+def part_triplet(z: Tensor, subject: Tensor, *, margin: float = 0.2) -> Triplet:
+    """Hinge `max(0, d(a, p) - d(a, n) + margin)` over all anchors, positives and negatives of a batch, in each part.
+
+    z: `n p d`; subject: int64 `n`, any number of walks each, -1 = unlabelled (takes no part). Distances are Euclidean, in float32
+    also inside autocast; the anchor itself counts as one of its positives, as in the reference recipes.
+    """
+    with torch.autocast(z.device.type, enabled=False):
+        labelled = subject >= 0
+        same = (subject[:, None] == subject[None, :]) & labelled[:, None] & labelled[None, :]
+        other = (subject[:, None] != subject[None, :]) & labelled[:, None] & labelled[None, :]
+        d = part_distances(z.float())
+        with torch.no_grad():
+            weight = _active(d, same, other, margin)
+            active = weight.clamp(min=0).sum((1, 2))
+            reach = d.masked_fill(~same, -torch.inf).amax(2) - d.masked_fill(~other, torch.inf).amin(2) + margin
+            pairs = (same | other).sum().clamp(min=1)
+            terms = (same.sum(1) * other.sum(1)).sum().clamp(min=1)
+        # A sum of hinges is linear in the distances as long as no term changes sides: count, then multiply.
+        per_part = ((weight * d).sum((1, 2)) + margin * active) / active.clamp(min=1)
+        return Triplet(
+            loss=per_part.mean(),
+            per_part=per_part.detach(),
+            active=active,
+            hardest=reach.amax(1).clamp(min=0),
+            distance=(d.detach() * (same | other)).sum((1, 2)) / pairs,
+            share=active.mean() / terms,
+        )
+
+
+def part_distances(z: Tensor) -> Tensor:
+    """Euclidean distances between the walks of `n p d` in each part, `p n n`; exactly 0, without gradient, on the diagonal."""
+    x = (z - z.detach().mean(0)).transpose(0, 1)  # shifted to the mean, differences lose fewer digits
+    norm = x.square().sum(2)
+    squared = norm[:, :, None] + norm[:, None, :] - 2 * torch.bmm(x, x.transpose(1, 2))
+    diagonal = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    return F.relu(squared.masked_fill(diagonal, 0.0)).sqrt()
+
+
+def _active(d: Tensor, same: Tensor, other: Tensor, margin: float) -> Tensor:
+    """`p n n`: how often a distance enters the terms above zero: +m as the positive of m triplets, -m as the negative of m.
+
+    Sorted rows answer that by binary search, so that memory stays at `p n n` (the triplets themselves are `p n n n`).
+    """
+    reach = d + margin
+    negatives = d.masked_fill(~other, torch.inf).sort(2).values
+    positives = reach.masked_fill(~same, torch.inf).sort(2).values
+    nearer = torch.searchsorted(negatives, reach.contiguous())  # negatives with d(a, n) < d(a, p) + margin
+    farther = same.sum(1)[:, None] - torch.searchsorted(positives, d.contiguous(), right=True)  # positives with d(a, p) + margin > d(a, n)
+    return nearer * same - (farther * other).to(d.dtype)

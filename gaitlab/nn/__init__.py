@@ -1,0 +1,1 @@
+"""Blocks that two networks or more share."""

@@ -1,0 +1,50 @@
+"""Clips of unequal length without padding: real frames lie packed, one walk after the other.
+
+Frame-wise layers run on the packed `f c h w` and so never see padding; what mixes frames goes through `across_time` and
+`temporal_max`, which respect the walks' borders. A walk's result is therefore the one it has alone. `sizes` are the walks'
+lengths as Python integers; walks of one length cost no copy.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+
+def sizes_of(clip: Tensor, lengths: Tensor) -> list[int]:
+    """Lengths `n` of the clips `n t c h w` on the host (the one synchronisation of a forward pass)."""
+    sizes: list[int] = lengths.tolist()
+    if len(sizes) != len(clip) or min(sizes) < 1 or max(sizes) > clip.shape[1]:
+        raise ValueError(f"clips of shape {tuple(clip.shape)} need one length each, 1 to {clip.shape[1]} frames; got {sizes}")
+    return sizes
+
+
+def pack(clip: Tensor, sizes: Sequence[int]) -> Tensor:
+    """`n t c h w` -> real frames `f c h w`, channels last."""
+    if min(sizes) == clip.shape[1]:
+        frames = clip.flatten(0, 1)
+    else:
+        frames = torch.cat([walk[:size] for walk, size in zip(clip, sizes, strict=True)])
+    return frames.contiguous(memory_format=torch.channels_last)
+
+
+def temporal_max(frames: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Packed `f ...` -> maximum over each walk's frames, `n ...`."""
+    if min(sizes) == max(sizes):
+        return frames.unflatten(0, (len(sizes), sizes[0])).max(1).values
+    return torch.stack([walk.max(0).values for walk in frames.split(list(sizes))])
+
+
+def across_time(conv: Callable[[Tensor], Tensor], frames: Tensor, sizes: Sequence[int], reach: int = 1) -> Tensor:
+    """A length-keeping temporal convolution of packed frames `f ...`, zero-padded in time at each walk's ends.
+
+    conv: maps `b t ...` to `b t ...` and looks `reach` frames to either side, with zero padding. Walks of unequal length run
+    as one long clip with `reach` empty frames between neighbours: those are the zero padding, and less of it than filling up
+    to the longest walk.
+    """
+    if min(sizes) == max(sizes):
+        return conv(frames.unflatten(0, (len(sizes), sizes[0]))).flatten(0, 1)
+    walk = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    place = (torch.arange(len(frames)) + reach * walk).to(frames.device)
+    spread = frames.new_zeros((len(frames) + reach * (len(sizes) - 1), *frames.shape[1:])).index_copy(0, place, frames)
+    return conv(spread.unsqueeze(0)).squeeze(0)[place]

@@ -1,0 +1,1 @@
+"""Runs, their curves, tables and pictures: the only place that imports MLflow."""

@@ -1,0 +1,133 @@
+"""What the tracker asks of MLflow; imported here and nowhere else, inside functions, since the import takes 2 s."""
+
+import json
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gaitlab.experiment import Experiment, flatten
+from gaitlab.home import home
+
+
+class Point(NamedTuple):
+    """One value of a curve; time in ms since 1970."""
+
+    key: str
+    value: float
+    step: int
+    time: int
+
+
+def default_uri() -> str:
+    """$MLFLOW_TRACKING_URI, or the SQLite file in gaitlab's home."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def absolute(uri: str) -> str:
+    """A SQLite file's path made absolute, since workers and jobs run in other folders."""
+    database = _database(uri)
+    return uri if database is None else f"sqlite:///{database.expanduser().resolve()}"
+
+
+def _database(uri: str) -> Path | None:
+    """File of a SQLite store, None for a server."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def open_store(uri: str) -> Any:
+    """A client. The first one creates the database (1.5-5 s), one process at a time: parallel migrations break each other."""
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"}
+    brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+    for name, value in (quiet | brief).items():
+        os.environ.setdefault(name, value)
+    from filelock import FileLock
+    from mlflow import MlflowClient
+
+    database = _database(uri)
+    if database is None:
+        return MlflowClient(tracking_uri=uri)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock"):
+        return MlflowClient(tracking_uri=uri)
+
+
+def create_run(client: Any, uri: str, experiment: Experiment, tags: Mapping[str, str], parent: str | None) -> str:
+    """A new run with its parameters; the MLflow experiment is $MLFLOW_EXPERIMENT_NAME or "gaitlab"."""
+    from mlflow.entities import Param
+
+    family = _experiment_id(client, uri, os.environ.get("MLFLOW_EXPERIMENT_NAME") or "gaitlab")
+    nested = {"mlflow.parentRunId": parent} if parent else {}
+    run_id = client.create_run(family, run_name=experiment.name, tags={**tags, **nested}).info.run_id
+    params = [Param(legal(key), str(value)[:6000]) for key, value in flatten(experiment).items()]
+    for start in range(0, len(params), 100):
+        client.log_batch(run_id, params=params[start : start + 100])
+    return str(run_id)
+
+
+def reopen_run(client: Any, run_id: str, tags: Mapping[str, str]) -> None:
+    """Mark the run as running again, here; the commit it began with stays, a different one goes to `commit_resumed`."""
+    from mlflow.entities import RunTag
+
+    client.update_run(run_id, status="RUNNING")
+    begun = client.get_run(run_id).data.tags
+    here = {key: value for key, value in tags.items() if key not in ("commit", "dirty", "mlflow.source.git.commit")}
+    if begun.get("commit") != tags["commit"]:
+        here["commit_resumed"] = tags["commit"]
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in here.items() if begun.get(key) != value])
+
+
+def _experiment_id(client: Any, uri: str, name: str) -> str:
+    """The MLflow experiment, made on first use; a SQLite store has its artifacts beside it (MLflow: in the working folder)."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        database = _database(uri)
+        try:
+            return str(client.create_experiment(name, artifact_location=database and (database.parent / "mlartifacts").as_uri()))
+        except MlflowException:  # another process was faster
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def last_steps(client: Any, run_id: str) -> dict[str, int]:
+    """Metric -> last step that the store has of it."""
+    keys = [key for key in client.get_run(run_id).data.metrics if not key.startswith("system/")]
+    return {key: max(metric.step for metric in client.get_metric_history(run_id, key)) for key in keys}
+
+
+def send_points(client: Any, run_id: str | None, points: Sequence[Point]) -> None:
+    """At most 1000 points in one request."""
+    from mlflow.entities import Metric
+
+    client.log_batch(run_id, metrics=[Metric(p.key, p.value, p.time, p.step) for p in points])
+
+
+def send_artifact(client: Any, run_id: str | None, file: Path, path: Path) -> None:
+    """Upload `file` as the run's artifact `path`; a table is also named in the tag by which the UI and `load_table` find it."""
+    folder = path.parent.as_posix()
+    client.log_artifact(run_id, str(file), None if folder == "." else folder)
+    if folder == "tables":
+        entry = {"path": path.as_posix(), "type": "table"}
+        known = json.loads(client.get_run(run_id).data.tags.get("mlflow.loggedArtifacts", "[]"))
+        if entry not in known:
+            client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([*known, entry]))
+
+
+def watch_machine(run_id: str, uri: str) -> Any:
+    """CPU, memory, disk, network and GPU load of this machine every 10 s, as `system/<host>/...`."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run_id, resume_logging=True, node_id=legal(socket.gethostname()), tracking_uri=uri)
+    monitor.start()
+    return monitor
+
+
+def legal(name: str) -> str:
+    """`name` with what MLflow refuses in a name replaced by `_`."""
+    return re.sub(r"[^\w\-. :/]", "_", name)

@@ -1,0 +1,71 @@
+"""Gradient accumulation that keeps the exact P x K batch in the losses (gradient caching, Gao et al. 2021, arXiv 2101.06983).
+
+Pass 1 encodes the parts of the batch without a graph. The objective then sees all rows at once and gives the gradient of
+each row. Pass 2 encodes every part again with a graph and pushes that row gradient through it. Memory is that of one part.
+The result is the gradient of the whole batch except that batch norm inside the encoder sees a part at a time.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from gaitlab.method import Method
+from gaitlab.types import Batch, Losses
+
+
+class CachedMethod(nn.Module):
+    """What DDP wraps when gradients are accumulated: its call is one part of pass 2 (the last part brings the objective)."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, part: Batch, rng: torch.Generator, cotangent: Tensor, rows: Tensor | None, batch: Batch) -> Tensor:
+        """Scalar whose gradient is the part's share of the batch's; `rows` (detached) only with the last part."""
+        loss = (self.method.encode(part, rng).float() * cotangent).sum()
+        return loss if rows is None else loss + self.method.objective(rows, batch).total()
+
+
+def backward(module: nn.Module, batch: Batch, rng: torch.Generator, parts: int, autocast: torch.autocast, scale: float) -> Losses:
+    """Accumulate `scale` times the gradient of the whole batch, computed in `parts` parts; returns the (detached) losses."""
+    cached: CachedMethod = module.module if isinstance(module, DistributedDataParallel) else module  # type: ignore[assignment]
+    size = -(-len(batch) // parts)
+    spans = [(start, min(start + size, len(batch))) for start in range(0, len(batch), size)]
+    seeds = [int(torch.randint(2**62, (), generator=rng, device=rng.device)) for _ in spans]
+
+    with autocast, _statistics_at_rest(cached.method):
+        with torch.no_grad():
+            encoded = [
+                cached.method.encode(batch.part(*span), rng.manual_seed(seed)).float() for span, seed in zip(spans, seeds, strict=True)
+            ]
+        rows = torch.cat(encoded).requires_grad_()
+        losses = cached.method.objective(rows, batch)
+        (cotangent,) = torch.autograd.grad(losses.total(), rows)
+
+    for (start, stop), seed in zip(spans, seeds, strict=True):
+        last = stop == len(batch)
+        waiting = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
+        with waiting:
+            with autocast:
+                loss = module(
+                    batch.part(start, stop), rng.manual_seed(seed), cotangent[start:stop], rows.detach() if last else None, batch
+                )
+            (scale * loss).backward()
+    return Losses({k: v.detach() for k, v in losses.terms.items()}, losses.watch)
+
+
+@contextmanager
+def _statistics_at_rest(method: nn.Module) -> Iterator[None]:
+    """Batch norm uses batch statistics but leaves its running ones alone."""
+    norms = [m for m in method.modules() if isinstance(m, nn.modules.batchnorm._NormBase) and m.momentum is not None]
+    momenta = [m.momentum for m in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

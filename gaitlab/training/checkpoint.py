@@ -1,0 +1,89 @@
+"""Checkpoints: one file a step, written atomically, read without unpickling anything but tensors and plain values.
+
+A checkpoint holds the method's weights, the optimisers, the gradient scaler, the moving average, the step and the config.
+Every generator of a run is made anew from (seed, step), so that the pair is the whole random state; the learning rate is a
+function of the step. A run that is killed and resumed is therefore the run that was never killed, bit for bit.
+"""
+
+import json
+import os
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gaitlab.experiment import Experiment, differences, to_dict
+
+FORMAT = 1
+_NAME = re.compile(r"step-(\d{8})\.pt")
+# A resumed run may have another rhythm, another launcher and other tables; everything else decides the weights.
+_FREE = ("name", "scale.", "protocols", "data.feed", "data.root", "data.make", "train.keep", "train.log_every", "train.checkpoint_every")
+
+
+def write(path: Path, state: dict[str, Any]) -> None:
+    """Save `state` at `path`: complete or not at all, also after kill -9 or on a full disk (OSError)."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(state | {"format": FORMAT}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except RuntimeError as error:  # torch's zip writer turns a full disk into a RuntimeError
+        raise OSError(f"could not write {path}: {str(error).splitlines()[0]}; is the disk full?") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """A checkpoint's content. ValueError if the file is truncated, holds code, or is not ours."""
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise ValueError(f"no checkpoint at {path}") from None
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError) as error:
+        raise ValueError(f"{path} is not a readable checkpoint: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ValueError(f"{path} is no gaitlab checkpoint of format {FORMAT}")
+    return state
+
+
+def step_path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:08d}.pt"
+
+
+def steps(folder: Path) -> list[int]:
+    """Steps that have a checkpoint in `folder`, ascending."""
+    found = (_NAME.fullmatch(path.name) for path in folder.glob("step-*.pt"))
+    return sorted(int(match[1]) for match in found if match)
+
+
+def newest(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """The newest checkpoint that can be read, or None. A damaged one is reported and passed over."""
+    for step in reversed(steps(folder)):
+        try:
+            return read(step_path(folder, step), device)
+        except ValueError as error:
+            print(f"passed over: {error}", flush=True)
+    return None
+
+
+def prune(folder: Path, keep: int, best: int | None) -> None:
+    """Delete all but the newest `keep` checkpoints and the best."""
+    for step in steps(folder)[:-keep]:
+        if step != best:
+            step_path(folder, step).unlink(missing_ok=True)
+
+
+def check_same(state: dict[str, Any], experiment: Experiment, data_hash: str, where: str) -> None:
+    """ValueError, field by field, unless the checkpoint continues this very experiment on this very data."""
+    differing = [
+        line for line in differences(json.loads(state["config"]), to_dict(experiment)) if not line.startswith(_FREE)
+    ]
+    if state["data_hash"] != data_hash:
+        differing.append(f"data: {state['data_hash'][:12]} -> {data_hash[:12]}")
+    if differing:
+        fields = "\n  ".join(differing)
+        raise ValueError(f"{where} was written by another config (checkpoint -> now):\n  {fields}\nset them back, or start a new run")

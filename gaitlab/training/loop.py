@@ -1,0 +1,197 @@
+"""The training loop, the only one: any method, any feed, any run.
+
+Step s draws batch s and the generator of (seed, s); nothing else is random, so that a run is decided by its config.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from gaitlab.data.feed import Feed
+from gaitlab.experiment import Experiment, to_dict
+from gaitlab.method import Method
+from gaitlab.training import accumulate, checkpoint
+from gaitlab.training.interrupt import Interrupted, stop_flag
+from gaitlab.training.optim import Optimisers, moving_average
+from gaitlab.training.progress import Steps
+from gaitlab.training.run import LocalRun
+from gaitlab.types import Losses
+
+
+class Tracks(Protocol):
+    """What the loop asks of a tracker."""
+
+    def log(self, step: int, metrics: dict[str, float]) -> None: ...
+
+
+@dataclass
+class Best:
+    step: int = 0
+    score: float = float("-inf")
+
+
+def train(
+    experiment: Experiment,
+    method: Method,
+    feed: Feed,
+    run: LocalRun,
+    tracker: Tracks,
+    *,
+    data_hash: str,
+    validate: Callable[[Method], float] | None = None,
+    resume: bool = False,
+) -> Method:
+    """Train `method` to the end of the experiment and return the network to test: the best, else the last (averaged if EMA is on).
+
+    validate: network -> score (higher is better), called on every rank every `evaluate_every` steps.
+    Raises Interrupted after Ctrl-C (resumable), FloatingPointError when losses stay non-finite, ValueError when the
+    checkpoint to resume is of another config.
+    """
+    config, device = experiment.train, run.device
+    module = run.wrap(method if config.accumulate == 1 else accumulate.CachedMethod(method))  # type: ignore[arg-type]
+    if config.channels_last:
+        method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimisers = Optimisers(experiment.optim, method, config.steps)
+    averaged = moving_average(method, experiment.optim.ema) if experiment.optim.ema else None
+    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
+    autocast = torch.autocast(device.type, getattr(torch, config.precision), enabled=config.precision != "float32")
+    best, start = Best(), 0
+
+    state = run.load() if resume else None
+    if resume and state is None and run.rank == 0:
+        print("the run has no checkpoint yet, so it starts from its first step", flush=True)
+    if state is not None:
+        checkpoint.check_same(state, experiment, data_hash, "the run's checkpoint")
+        method.load_state_dict(state["method"])
+        optimisers.load_state_dict(state["optimisers"])
+        scaler.load_state_dict(state["scaler"])
+        if averaged:
+            averaged.load_state_dict(state["averaged"])
+        start, best = state["step"], Best(**state["best"])
+
+    def save(step: int, metrics: dict[str, float]) -> None:
+        content: dict[str, Any] = {
+            "step": step,
+            "seed": experiment.seed,
+            "method": method.state_dict(),
+            "optimisers": optimisers.state_dict(),
+            "scaler": scaler.state_dict(),
+            "averaged": averaged.state_dict() if averaged else None,
+            "best": vars(best),
+            "config": json.dumps(to_dict(experiment)),
+            "data_hash": data_hash,
+            "subjects": list(feed.subjects),
+        }
+        run.save(content, step, metrics, best.step or None)
+
+    guard = FiniteGuard(method, config.max_bad_steps)
+    recent: list[dict[str, Tensor]] = []
+    bar = Steps(experiment.name, start, config.steps, per_step=experiment.batch_size, quiet=run.rank > 0)
+    with bar, stop_flag() as stop:
+        module.train()
+        for step, batch in enumerate(feed.batches(start, config.steps, device), start):
+            rate = optimisers.set_rate(step)
+            rng = step_generator(experiment.seed, step, run.rank, device)
+            guard.before()
+            if config.accumulate == 1:
+                with autocast:
+                    losses: Losses = module(batch, rng)
+                total = losses.total()
+                scaler.scale(total).backward()
+            else:
+                losses = accumulate.backward(module, batch, rng, config.accumulate, autocast, float(scaler.get_scale()))
+                scaler.scale(torch.zeros((), device=device))  # creates the scaler's state
+            for optimiser in optimisers.all:
+                scaler.unscale_(optimiser)
+            norm = optimisers.grad_norm()
+            if guard.good(norm, losses, step):
+                for optimiser in optimisers.all:
+                    scaler.step(optimiser)
+                if averaged:
+                    averaged.update_parameters(method)
+            scaler.update()
+            optimisers.zero_grad()
+            recent.append({k: v.detach() for k, v in {**losses.terms, **losses.watch}.items()} | {"grad_norm": norm.detach()})
+
+            done = step + 1
+            bar.advance(done)
+            metrics: dict[str, float] = {}
+            if done % config.log_every == 0 or done == config.steps:
+                metrics = {k: float(torch.stack([r[k].float() for r in recent]).nanmean()) for k in recent[-1]}
+                metrics["loss"] = sum(metrics[k] for k in losses.terms)
+                speed = bar.show(done, {k: metrics[k] for k in ("loss", *losses.terms, *losses.watch)})
+                metrics |= {"lr": rate, "steps_per_second": speed, "skipped_steps": float(guard.skipped)}
+                recent.clear()
+            if validate and config.evaluate_every and (done % config.evaluate_every == 0 or done == config.steps):
+                score = validate(averaged.module if averaged else method)
+                module.train()
+                metrics["validation_rank1"] = score
+                if score > best.score:
+                    best = Best(done, score)
+            if metrics and run.rank == 0:
+                tracker.log(done, metrics)
+            asked = _any_rank(stop.is_set(), run)
+            due = done % config.checkpoint_every == 0 or done == config.steps or best.step == done
+            if due or asked:
+                save(done, metrics)
+            if asked and done < config.steps:
+                raise Interrupted(done)
+
+    if best.step and best.step != config.steps:
+        chosen = run.load(best.step)
+        assert chosen is not None
+        method.load_state_dict(chosen["method"])
+        if averaged:
+            averaged.load_state_dict(chosen["averaged"])
+    return averaged.module if averaged else method
+
+
+def step_generator(seed: int, step: int, rank: int, device: torch.device) -> torch.Generator:
+    """The generator of one step on one rank; torch's global one (dropout) is set from the same numbers."""
+    word = int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    torch.manual_seed(word)
+    return torch.Generator(device).manual_seed(word)
+
+
+class FiniteGuard:
+    """Skips steps whose gradient is not finite, and takes back what they did to batch norm's running statistics."""
+
+    def __init__(self, method: Method, patience: int) -> None:
+        self.buffers = [b for b in method.buffers() if b.is_floating_point()]
+        self.copies = [b.clone() for b in self.buffers]
+        self.patience, self.in_a_row, self.skipped = patience, 0, 0
+
+    def before(self) -> None:
+        if self.buffers:
+            torch._foreach_copy_(self.copies, self.buffers)
+
+    def good(self, norm: Tensor, losses: Losses, step: int) -> bool:
+        """Whether to take the step. The norm is that of the averaged gradients, so all ranks agree."""
+        if torch.isfinite(norm):
+            self.in_a_row = 0
+            return True
+        if self.buffers:
+            torch._foreach_copy_(self.buffers, self.copies)
+        self.in_a_row += 1
+        self.skipped += 1
+        if self.in_a_row > self.patience:
+            terms = ", ".join(f"{k} {float(v):.4g}" for k, v in losses.terms.items())
+            raise FloatingPointError(
+                f"{self.in_a_row} steps in a row had no finite gradient, the last one step {step} ({terms}); "
+                "try a lower rate (--optim.lr), --optim.warmup 1000, --optim.clip-norm 10 or --train.precision float32"
+            )
+        return False
+
+
+def _any_rank(flag: bool, run: LocalRun) -> bool:
+    if run.world == 1:
+        return flag
+    word = torch.tensor(float(flag), device=run.device)
+    dist.all_reduce(word, dist.ReduceOp.MAX)
+    return bool(word)

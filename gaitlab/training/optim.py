@@ -1,0 +1,76 @@
+"""Optimisers and learning-rate schedules, both from plain values."""
+
+import bisect
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from gaitlab.experiment import OptimConfig
+from gaitlab.method import Method
+
+
+def rate_factor(config: OptimConfig, step: int, steps: int) -> float:
+    """What the base rate is multiplied by in step `step` (0-based) of `steps`: warm-up times the schedule, in [0, 1]."""
+    warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+    if config.schedule == "constant":
+        return warm
+    if config.schedule == "cosine":
+        done = max(0, step - config.warmup) / max(1, steps - config.warmup)
+        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return warm * config.gamma ** bisect.bisect_right(config.milestones, step)
+
+
+class Optimisers:
+    """All optimisers of a method as one: a group may name its own (`optimiser`), its rate (`lr`) or a `lr_ratio`."""
+
+    def __init__(self, config: OptimConfig, method: Method, steps: int) -> None:
+        self.config, self.steps = config, steps
+        by_name: dict[str, list[dict[str, Any]]] = {}
+        for group in method.param_groups():
+            rate = group.get("lr", config.lr * group.get("lr_ratio", 1.0))
+            by_name.setdefault(group.get("optimiser", config.name), []).append(
+                {"params": list(group["params"]), "lr": rate, "base_lr": rate}
+            )
+        self.all: list[Optimizer] = [self._make(name, groups) for name, groups in by_name.items()]
+        self.parameters: list[nn.Parameter] = [p for o in self.all for group in o.param_groups for p in group["params"]]
+
+    def _make(self, name: str, groups: list[dict[str, Any]]) -> Optimizer:
+        decay = self.config.weight_decay
+        if name == "sgd":
+            return SGD(groups, momentum=self.config.momentum, weight_decay=decay)
+        if name in ("adam", "adamw"):
+            return {"adam": Adam, "adamw": AdamW}[name](groups, weight_decay=decay)
+        raise ValueError(f"optimiser {name!r} is not one of sgd, adam, adamw")
+
+    def set_rate(self, step: int) -> float:
+        """Set every group's rate for `step`; returns the first one."""
+        factor = rate_factor(self.config, step, self.steps)
+        for optimiser in self.all:
+            for group in optimiser.param_groups:
+                group["lr"] = group["base_lr"] * factor
+        return self.all[0].param_groups[0]["lr"]
+
+    def zero_grad(self) -> None:
+        for optimiser in self.all:
+            optimiser.zero_grad(set_to_none=True)
+
+    def grad_norm(self) -> Tensor:
+        """Global L2 norm of all gradients, scaled down to `clip_norm` if that is set."""
+        limit = math.inf if self.config.clip_norm is None else self.config.clip_norm
+        return torch.nn.utils.clip_grad_norm_(self.parameters, limit, foreach=True)
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        return [optimiser.state_dict() for optimiser in self.all]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        for optimiser, state in zip(self.all, states, strict=True):
+            optimiser.load_state_dict(state)
+
+
+def moving_average(method: Method, decay: float) -> AveragedModel:
+    """Exponential moving average of weights and buffers."""
+    return AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

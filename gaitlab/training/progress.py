@@ -1,0 +1,57 @@
+"""Progress of long work: a bar with rate and time left on a terminal, a plain line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Steps:
+    """Shows steps `start`..`total`; `show(step, metrics)` prints what was just logged."""
+
+    def __init__(self, title: str, start: int, total: int, *, per_step: int = 1, unit: str = "steps", quiet: bool = False) -> None:
+        self.title, self.start, self.total, self.per_step, self.unit, self.quiet = title, start, total, per_step, unit, quiet
+        self.began = self.seen = time.monotonic()
+        self.seen_step = start
+        self.bar: Progress | None = None
+        if sys.stdout.isatty() and not quiet:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+            self.bar = Progress(*columns, TimeRemainingColumn(), console=Console())
+            self.task = self.bar.add_task(title, total=total, completed=start, note="")
+
+    def __enter__(self) -> "Steps":
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def advance(self, step: int) -> None:
+        """`step` steps are done."""
+        if self.bar:
+            self.bar.update(self.task, completed=step)
+
+    def show(self, step: int, metrics: Mapping[str, float]) -> float:
+        """Print the metrics with the rate since the last call; returns that rate in steps/s."""
+        now = time.monotonic()
+        rate = (step - self.seen_step) / max(1e-9, now - self.seen)
+        self.seen, self.seen_step = now, step
+        values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        speed = f"{rate:.2f} {self.unit}/s" + (f", {rate * self.per_step:,.0f} walks/s" if self.per_step > 1 else "")
+        if self.bar:
+            self.bar.update(self.task, note=f"{values}  {speed}")
+        elif not self.quiet:
+            print(f"{self.title} {step}/{self.total}  {values}  {speed}  {clock((self.total - step) / max(rate, 1e-9))} left", flush=True)
+        return rate
+
+
+def clock(seconds: float) -> str:
+    """h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,93 @@
+"""The border between the loop and whatever runs it: this process alone, torchrun, or Ray Train.
+
+The loop knows a `Run` and nothing else of its surroundings. `RayRun` lives in `gaitlab.cluster.run`.
+"""
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from gaitlab.method import Method
+from gaitlab.nn.syncnorm import synchronise
+from gaitlab.training import checkpoint
+
+
+def best_device(index: int = 0) -> torch.device:
+    return torch.device("cuda", index) if torch.cuda.is_available() else torch.device("cpu")
+
+
+class LocalRun:
+    """One process, one device; checkpoints in `folder()`. Also the base of the others.
+
+    folder: called at the first checkpoint, because a run's folder is named by an id that a slow tracking store gives.
+    """
+
+    def __init__(self, folder: Callable[[], Path], *, keep: int = 2, device: torch.device | None = None) -> None:
+        self._folder, self.keep = folder, keep
+        self.device = device or best_device()
+        self.rank, self.world = 0, 1
+
+    @cached_property
+    def folder(self) -> Path:
+        """Folder of this run's checkpoints."""
+        path = self._folder()
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def wrap(self, method: Method) -> nn.Module:
+        """The method on the device, with synchronised batch norm and gradients where there are several ranks."""
+        method.to(self.device)
+        if self.world == 1:
+            return method
+        synchronise(method)
+        on_cuda = self.device.type == "cuda"
+        return DistributedDataParallel(method, device_ids=[self.device.index] if on_cuda else None, broadcast_buffers=False)
+
+    def save(self, state: dict[str, Any], step: int, metrics: dict[str, float], best: int | None) -> None:
+        """Keep `state` as the checkpoint of `step` (rank 0 writes); older ones go, but for the best."""
+        if self.rank == 0:
+            checkpoint.write(checkpoint.step_path(self.folder, step), state)
+            checkpoint.prune(self.folder, self.keep, best)
+        self.barrier()
+
+    def load(self, step: int | None = None) -> dict[str, Any] | None:
+        """The newest checkpoint of this run (None if there is none), or that of `step`."""
+        if step is None:
+            return checkpoint.newest(self.folder, self.device)
+        return checkpoint.read(checkpoint.step_path(self.folder, step), self.device)
+
+    def gather(self, value: Any) -> list[Any]:
+        """`value` of every rank, on every rank."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values
+
+    def barrier(self) -> None:
+        if self.world > 1:
+            dist.barrier()
+
+
+class TorchrunRun(LocalRun):
+    """One of the processes that `torchrun` started: NCCL on GPUs, gloo on CPUs."""
+
+    def __init__(self, folder: Callable[[], Path], *, keep: int = 2) -> None:
+        local = int(os.environ["LOCAL_RANK"])
+        super().__init__(folder, keep=keep, device=best_device(local))
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
+        if not dist.is_initialized():
+            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        self.rank, self.world = dist.get_rank(), dist.get_world_size()
+
+
+def under_torchrun() -> bool:
+    return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ

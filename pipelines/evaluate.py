@@ -1,0 +1,38 @@
+"""Test a trained run, also on another data set: `python pipelines/evaluate.py RUN_ID [--root SHARDS] [--protocols NAME ...]`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from gaitlab.command import guarded
+from gaitlab.experiment import DataConfig
+from gaitlab.tracking.runs import NoTracker, run_folder
+from gaitlab.training.fit import evaluate_run
+from gaitlab.training.run import LocalRun
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Embed the walks of a protocol with a run's best network and print the table."""
+
+    run: Annotated[str, tyro.conf.Positional]
+    """Run id, or a folder with checkpoints."""
+    root: str | None = None
+    """Folder of shards (the run's own data if not given)."""
+    protocols: tuple[str, ...] = ()
+    """Protocols (the run's own if not given), e.g. walkers mocap casia-b walkers@validation."""
+
+
+def main() -> None:
+    asked = tyro.cli(Arguments, description=__doc__)
+    folder = Path(asked.run) if Path(asked.run).is_dir() else run_folder(asked.run)
+    data = DataConfig(root=asked.root) if asked.root else None
+    results = evaluate_run(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=asked.protocols)
+    for result in results.values():
+        print(f"rank-1 {result.rank1:.1f}")
+
+
+if __name__ == "__main__":
+    guarded(main)

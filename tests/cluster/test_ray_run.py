@@ -1,0 +1,125 @@
+"""Ray Train for real: two workers, a killed worker, a killed driver, a submitted job."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gaitlab.data.store import Store
+from tests.conftest import ROOT
+from tests.test_command import TINY, pipeline
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+
+
+def headline(output: str) -> str:
+    return next(line for line in output.splitlines() if line.startswith("rank-1 "))
+
+
+def table(output: str) -> str:
+    """The network's table of the protocol."""
+    return re.split(r"^walkers: demo$", output, flags=re.M)[1].split("walkers: rank-1")[0].replace(" ", "")
+
+
+def strip_worker_prefix(text: str) -> str:
+    return re.sub(r"^\x1b\[\d+m\(.*?\)\x1b\[0m ?|^\(.*?pid=.*?\) ?", "", text, flags=re.M)
+
+
+def test_two_ray_workers_train_what_one_process_trains(tiny_store: Store) -> None:
+    steps = ["--train.steps", "4", "--optim.lr", "0.0001"]
+    ray = pipeline("supervised.py", "demo", *TINY, *steps, "--scale.workers", "2", "--train.precision", "float32")
+    assert ray.returncode == 0, ray.stdout + ray.stderr
+    run_id = re.search(r"run (\w+);", ray.stdout)
+    assert run_id
+    kept = Path(os.environ["GAITLAB_HOME"]) / "ray" / run_id[1]
+    assert (kept / "step-00000004").exists(), "Ray Train's run is not named by the MLflow run id"
+    local = pipeline("local.py", "demo", *TINY, *steps, "--train.precision", "float32")
+    assert local.returncode == 0, local.stderr
+    assert headline(ray.stdout) == headline(local.stdout)
+
+
+def test_ray_feed_is_the_local_feed(tiny_store: Store) -> None:
+    steps = ["--train.steps", "3", "--no-tracking"]
+    ray = pipeline("supervised.py", "demo", *TINY, *steps, "--data.feed", "ray")
+    assert ray.returncode == 0, ray.stdout + ray.stderr
+    local = pipeline("supervised.py", "demo", *TINY, *steps)
+    assert local.returncode == 0, local.stdout + local.stderr
+    assert headline(ray.stdout) == headline(local.stdout)
+
+
+def test_killed_driver_resumes_to_the_same_numbers(tiny_store: Store) -> None:
+    arguments = ["demo", *TINY, "--train.steps", "10"]
+    whole = pipeline("local.py", *arguments)
+    assert whole.returncode == 0, whole.stderr
+    command = [sys.executable, "-u", str(ROOT / "pipelines" / "supervised.py"), *arguments]
+    driver = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    assert driver.stdout is not None
+    run_id, seen = "", []
+    for line in driver.stdout:
+        seen.append(line)
+        if found := re.search(r"run (\w+); if it is cut short", line):
+            run_id = found[1]
+        if "demo 5/10" in line:
+            driver.send_signal(signal.SIGKILL)
+            break
+    driver.wait(30)
+    driver.stdout.close()
+    assert run_id, "".join(seen)
+    wait_until_gone(driver.pid)
+    again = pipeline("supervised.py", "--resume", run_id)
+    assert again.returncode == 0, again.stdout + again.stderr
+    output = strip_worker_prefix(again.stdout)
+    assert "demo 1/10" not in output, "it started from the beginning"
+    assert headline(output) == headline(whole.stdout)
+
+
+def wait_until_gone(driver: int, seconds: float = 30) -> None:
+    """Ray's processes notice that their driver is gone."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        left = [p for p in psutil.process_iter(["cmdline"]) if "raylet" in " ".join(p.info["cmdline"] or [])[:200]]
+        if not left:
+            return
+        time.sleep(0.5)
+
+
+@pytest.fixture
+def head() -> Iterator[str]:
+    """Address of the dashboard of a cluster of its own; its processes are stopped by pid."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    before = {p.pid for p in psutil.process_iter()}
+    ray = Path(sys.executable).with_name("ray")
+    subprocess.run(
+        [ray, "start", "--head", "--num-cpus", "2", "--port", "0", "--dashboard-port", str(port), "--disable-usage-stats"],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    yield f"http://127.0.0.1:{port}"
+    started = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before and "ray" in " ".join(p.info["cmdline"] or [])]
+    for process in started:
+        process.kill()
+    psutil.wait_procs(started, 10)
+
+
+def test_ray_job_submit(tiny_store: Store, head: str) -> None:
+    """`ray job submit -- python pipelines/supervised.py` ends with the table, and a wrong experiment ends the job with an error."""
+    ray = Path(sys.executable).with_name("ray")
+    env = {"env_vars": {k: os.environ[k] for k in ("GAITLAB_HOME", "RAY_AUTH_MODE")}}
+    submit = [ray, "job", "submit", "--address", head, "--working-dir", str(ROOT), "--runtime-env-json", json.dumps(env), "--"]
+    line = ["python", "pipelines/supervised.py", "demo", *TINY, "--train.steps", "2"]
+    done = subprocess.run([*submit, *line], cwd="/", text=True, capture_output=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 0 <= float(headline(done.stdout).split()[1]) <= 100
+    wrong = subprocess.run([*submit, *line[:2], "dmeo"], cwd="/", text=True, capture_output=True, timeout=120, check=False)
+    assert wrong.returncode != 0
+    assert "did you mean 'demo'" in wrong.stdout + wrong.stderr

@@ -1,0 +1,34 @@
+"""Fixtures: a home of the tests' own, the shared folder beside the checkout, and a tiny store of walkers."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_HOME = tempfile.TemporaryDirectory(prefix="gaitlab-tests-")
+os.environ["GAITLAB_HOME"] = _HOME.name  # before anything of gaitlab is imported; inherited by every child process
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+os.environ["RAY_AUTH_MODE"] = "disabled"
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import pytest
+import torch
+
+from gaitlab.data.ingest import ingest
+from gaitlab.data.sources.walkers import WalkersSource
+from gaitlab.data.store import Store
+
+torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("GAITLAB_SHARED", ROOT.parent / "shared"))
+
+TINY = WalkersSource(name="tiny", train_subjects=6, validation_subjects=2, test_subjects=3, views=(0, 90), takes=1, frames=(12, 18))
+"""11 people, 132 walks: the smallest set on which every link of the chain has something to do."""
+
+
+@pytest.fixture(scope="session")
+def tiny_store() -> Iterator[Store]:
+    """Shards of TINY in the tests' home, made once."""
+    root = Path(_HOME.name) / "data" / f"tiny-{TINY.checksum()[:8]}"
+    yield Store(root) if (root / "manifest.json").exists() else ingest(TINY, root, progress=False)

@@ -1,0 +1,38 @@
+"""`python -m tests.parity [DIR]`: every golden of DIR, one line each, then `N passed, N failed`; exit 1 on a failure."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.parity import networks
+from tests.parity.check import Verdict
+
+SHARED = Path(os.environ.get("GAITLAB_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+GOLDENS = SHARED / "peer" / "goldens" / "open"
+
+Runner = Callable[[Path], Verdict]
+
+
+def runners(folder: Path) -> Iterator[tuple[Path, Runner]]:
+    """Every golden of a folder with the function that runs it."""
+    for path in sorted(folder.glob("*.json")):
+        yield path, networks.run
+
+
+def main(folder: Path) -> int:
+    if not folder.is_dir():
+        print(f"no folder of goldens at {folder}; type: python -m tests.parity DIR", file=sys.stderr)
+        return 2
+    verdicts = []
+    for path, runner in runners(folder):
+        verdicts.append(runner(path))
+        print(verdicts[-1].line, flush=True)
+    failed = sum(not verdict.passed and not verdict.todo for verdict in verdicts)
+    todo = sum(bool(verdict.todo) for verdict in verdicts)
+    print(f"{sum(verdict.passed for verdict in verdicts)} passed, {failed} failed" + (f", {todo} todo" if todo else ""))
+    return 1 if failed or not verdicts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else GOLDENS))

@@ -1,0 +1,104 @@
+"""The command line as a user meets it: help, suggestions, one clear line on errors, resume."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments import supervised
+from gaitlab import command
+from gaitlab.data.store import Store
+from tests.conftest import ROOT
+
+TINY = [
+    "--data.root", "tiny", "--data.make.name", "tiny", "--data.make.train-subjects", "6", "--data.make.validation-subjects", "2",
+    "--data.make.test-subjects", "3", "--data.make.views", "0", "90", "--data.make.takes", "1", "--data.make.frames", "12", "18",
+    "--data.subjects-per-batch", "4", "--data.walks-per-subject", "2", "--method.backbone.channels", "4", "8", "8", "8",
+    "--method.embedding", "8", "--method.clip.frames", "4", "--train.checkpoint-every", "2", "--train.log-every", "1",
+]  # fmt: skip
+"""The demo, shrunk to the tests' tiny store."""
+
+
+def pipeline(name: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "pipelines" / name), *arguments],
+        cwd=ROOT, env=os.environ | env, text=True, capture_output=True, timeout=240, check=False,
+    )  # fmt: skip
+
+
+def test_fields_by_path_and_types() -> None:
+    asked = command.parse(supervised.ALL, "demo", ["--optim.lr", "0.5", "--method.backbone.channels", "2", "2", "2", "2"], "")
+    assert asked.experiment.optim.lr == 0.5
+    assert asked.experiment.method.backbone.channels == (2, 2, 2, 2)  # type: ignore[attr-defined]
+    named = command.parse(supervised.ALL, "demo", ["gaitset-casia-b", "--seed", "4", "--no-tracking"], "")
+    assert (named.experiment.name, named.experiment.seed, named.tracking) == ("gaitset-casia-b", 4, False)
+
+
+def test_unknown_experiment_suggests_the_nearest() -> None:
+    with pytest.raises(ValueError, match="did you mean 'gaitbase-casia-b'"):
+        command.parse(supervised.ALL, "demo", ["gaitbase-casiab"], "")
+
+
+def test_local_run_to_the_table_then_evaluate_and_resume(tiny_store: Store, tmp_path: Path) -> None:
+    whole = pipeline("local.py", "demo", *TINY, "--train.steps", "4")
+    assert whole.returncode == 0, whole.stderr
+    assert "GEI" in whole.stdout
+    assert "chance" in whole.stdout
+    line = next(line for line in whole.stdout.splitlines() if line.startswith("rank-1 "))
+    assert 0 <= float(line.split()[1]) <= 100
+    assert "sqlite:///" in whole.stdout
+
+    runs = Path(os.environ["GAITLAB_HOME"]) / "runs"
+    run_id = next(p.parent.name for p in runs.glob("*/experiment.json") if json.loads(p.read_text())["train"]["steps"] == 4)
+    again = pipeline("evaluate.py", run_id)
+    assert again.returncode == 0, again.stderr
+    assert line in again.stdout.splitlines()
+
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{os.environ['GAITLAB_HOME']}/mlflow.db")
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["data_hash"] == tiny_store.hash
+    assert run.data.metrics["walkers/rank1"] == pytest.approx(float(line.split()[1]), abs=0.05)
+    assert len(client.get_metric_history(run_id, "loss")) == 4
+    names = {a.path for folder in ("tables", "figures") for a in client.list_artifacts(run_id, folder)}
+    assert {"tables/walkers.json", "figures/walkers-cmc.png", "figures/walkers-scores.png", "figures/clips.png"} <= names
+
+    other = pipeline("local.py", "--resume", run_id, "--optim.lr", "9")
+    assert other.returncode == 2
+    assert "optim.lr: 0.001 -> 9.0" in other.stderr
+    assert "Traceback" not in other.stderr
+    done = pipeline("local.py", "--resume", run_id)
+    assert done.returncode == 0, done.stderr
+    assert line in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["dmeo"], "did you mean 'demo'"),
+        (["demo", "--optim.lrr", "1"], "--optim.lr"),
+        (["--resume", "0123"], "no run '0123'"),
+        (["gaitbase-casia-b"], "casia-b"),
+        ([*TINY, "--train.steps", "2", "--no-tracking", "--data.subjects-per-batch", "7"], "6"),
+        ([*TINY, "--train.steps", "2", "--no-tracking", "--protocols", "walker"], "did you mean 'walkers'"),
+        ([*TINY, "--train.steps", "2", "--no-tracking", "--data.feed", "ray"], "needs Ray"),
+        ([*TINY, "--train.steps", "2", "--no-tracking", "--method.clip.augment.flip", "2"], "probability"),
+    ],
+)
+def test_bad_input_is_one_clear_line(tiny_store: Store, arguments: list[str], says: str) -> None:
+    done = pipeline("local.py", *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_names_experiments_and_fields() -> None:
+    done = pipeline("supervised.py", "--help")
+    assert done.returncode == 0
+    for word in ("gaitbase-gait3d", "--method.backbone.channels", "--optim.lr", "--resume", "--scale.workers"):
+        assert word in done.stdout

@@ -1,0 +1,79 @@
+"""Experiments as values: round trips, overrides, fingerprints, differences."""
+
+import dataclasses
+import json
+
+import pytest
+
+from experiments import supervised
+from gaitlab.experiment import Experiment, differences, fingerprint, flatten, from_dict, override, to_dict
+
+DEMO = supervised.DEMO
+
+
+@pytest.mark.parametrize("experiment", supervised.ALL.values(), ids=supervised.ALL)
+def test_json_round_trip(experiment: Experiment) -> None:
+    assert from_dict(json.loads(json.dumps(to_dict(experiment)))) == experiment
+
+
+def test_names_are_the_keys() -> None:
+    assert all(name == experiment.name for name, experiment in supervised.ALL.items())
+
+
+def test_override_changes_one_leaf_and_the_fingerprint() -> None:
+    changed = override(DEMO, {"method.clip.frames": 12, "optim.lr": 1})
+    assert changed.method.clip.frames == 12  # type: ignore[attr-defined]
+    assert changed.optim.lr == 1.0
+    assert isinstance(changed.optim.lr, float)
+    assert fingerprint(changed) != fingerprint(DEMO)
+    assert override(changed, {"method.clip.frames": DEMO.method.clip.frames, "optim.lr": DEMO.optim.lr}) == DEMO  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("optim.lrr", 0.1, "did you mean 'lr'"),
+        ("method.backbon.channels", (1,), "did you mean 'backbone'"),
+        ("optim.name", "sdg", "one of sgd, adamw, adam"),
+        ("train.steps", "many", "takes int"),
+        ("train.steps", True, "takes int"),
+        ("optim.lr.x", 1, "below a plain value"),
+        ("optim.milestones", ("a",), "takes int"),
+    ],
+)
+def test_wrong_overrides_say_what_is_right(path: str, value: object, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        override(DEMO, {path: value})
+
+
+def test_override_accepts_every_alternative_of_a_union() -> None:
+    for frames in (30, (10, 50), None):
+        assert override(DEMO, {"method.clip.frames": frames}).method.clip.frames == frames  # type: ignore[attr-defined]
+
+
+def test_differences_name_the_fields() -> None:
+    changed = override(DEMO, {"seed": 3, "optim.lr": 0.5})
+    assert differences(DEMO, changed) == [f"optim.lr: {DEMO.optim.lr} -> 0.5", "seed: 0 -> 3"]
+
+
+def test_flatten_has_a_path_for_every_leaf() -> None:
+    flat = flatten(DEMO)
+    assert flat["optim.lr"] == DEMO.optim.lr
+    assert flat["method.kind"].endswith("SupervisedConfig")
+    assert "data.make.seed" in flat
+
+
+def test_from_dict_builds_nothing_foreign() -> None:
+    with pytest.raises(ValueError, match="only gaitlab's own"):
+        from_dict({"kind": "subprocess:Popen", "args": ["true"]})
+    with pytest.raises(ValueError, match="not a config class"):
+        from_dict({"kind": "gaitlab.home:home"})
+    plain = to_dict(DEMO)
+    plain["optim"]["lrr"] = 1
+    with pytest.raises(ValueError, match="did you mean 'lr'"):
+        from_dict(plain)
+
+
+def test_experiments_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        DEMO.seed = 1  # type: ignore[misc]

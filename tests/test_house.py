@@ -1,0 +1,87 @@
+"""The house rules that a machine can read: who imports whom, and that the README's file map is true."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "gaitlab").rglob("*.py"))
+
+MAY_IMPORT = {
+    "types": set(),
+    "home": set(),
+    "nn": {"types"},
+    "losses": {"types", "nn"},
+    "backbones": {"types", "nn"},
+    "method": {"types"},
+    "methods": {"types", "method", "nn", "losses", "backbones"},
+    "experiment": {"method", "data"},
+    "data": {"types", "experiment", "home"},
+    "evaluation": {"types", "data"},
+    "interop": {"types", "method", "methods", "backbones", "nn", "experiment", "losses"},
+    "training": {"types", "method", "experiment", "data", "evaluation", "nn", "home"},
+    "tracking": {"experiment", "home"},
+    "cluster": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "home"},
+    "command": {"experiment", "home", "training"},
+    "launch": {"command", "experiment", "data", "training", "tracking", "cluster", "home"},
+}
+"""First-level module of gaitlab -> first-level modules it may import; nothing imports experiments or pipelines."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_downwards(path: Path) -> None:
+    parts = path.relative_to(ROOT / "gaitlab").with_suffix("").parts
+    if parts == ("__init__",):
+        return
+    here = parts[0]
+    for name in imports(path):
+        top, *rest = name.split(".")
+        assert top not in ("experiments", "pipelines", "tests"), f"{path} imports {name}"
+        if top == "gaitlab" and rest and rest[0] != here:
+            assert rest[0] in MAY_IMPORT[here], f"{here} must not import {name}"
+        if top == "ray":
+            assert here == "cluster", f"only gaitlab.cluster imports ray, not {path}"
+        if top == "mlflow":
+            assert here == "tracking", f"only gaitlab.tracking imports mlflow, not {path}"
+
+
+def test_methods_and_the_local_loop_need_neither_ray_nor_mlflow() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['ray'] = sys.modules['mlflow'] = None\n"  # an import of either now raises
+        "import gaitlab.methods.supervised, gaitlab.training.fit, gaitlab.launch, gaitlab.interop.opengait, experiments.supervised\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_no_file_has_a_second_idea() -> None:
+    """Above about 400 lines one looks for it."""
+    long = {str(p.relative_to(ROOT)): n for p in MODULES if (n := len(p.read_text().splitlines())) > 420}
+    assert not long
+
+
+def test_readme_file_map_is_true() -> None:
+    readme = (ROOT / "README.md").read_text()
+    block = re.search(r"## File map\n.*?```\n(.*?)```", readme, re.S)
+    assert block, "README.md has no '## File map' with a code block"
+    listed = re.findall(r"^(\S+?\.(?:py|yaml|toml|txt|md|cff)|\S+/)\s", block[1], re.M)
+    missing = [name for name in listed if not (ROOT / name).exists()]
+    assert not missing
+    modules = {str(p.relative_to(ROOT)) for p in MODULES if p.name != "__init__.py"} | {
+        str(p.relative_to(ROOT)) for p in (ROOT / "pipelines").glob("*.py")
+    }
+    assert modules <= set(listed), f"not in the README's file map: {sorted(modules - set(listed))}"

@@ -1,0 +1,233 @@
+"""Runs against a real SQLite store in a temporary folder."""
+
+import inspect
+import json
+import math
+import multiprocessing
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.figure
+import pandas as pd
+import pytest
+
+from gaitlab.experiment import DataConfig, Experiment, fingerprint, from_dict
+from gaitlab.method import MethodConfig
+from gaitlab.tracking import mlflow_store, provenance
+from gaitlab.tracking.runs import NoTracker, Tracker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain(MethodConfig):
+    margin: float = 0.2
+    parts: tuple[int, ...] = (1, 2)
+
+
+EXPERIMENT = Experiment(name="tiny", method=Plain(), data=DataConfig(root="walks"), seed=3)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URI of a store that does not exist yet; all tests of this file write into it."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAITLAB_HOME", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+        yield f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def start(**arguments: str) -> Tracker:
+    return Tracker.start(EXPERIMENT, data_hash="d4ta", system_metrics=False, **arguments)  # type: ignore[arg-type]
+
+
+def curve(uri: str, run_id: str, key: str) -> list[tuple[int, float]]:
+    return [(m.step, m.value) for m in mlflow_store.open_store(uri).get_metric_history(run_id, key)]
+
+
+def write_hundred(queue: "multiprocessing.Queue[str]") -> None:
+    with start() as tracker:
+        for step in range(100):
+            tracker.log(step, {"loss": step / 7})
+            if step % 10 == 0:
+                tracker.flush()
+    queue.put(tracker.run_id)
+
+
+def test_two_first_processes_write_at_once(store: str) -> None:
+    """Both find no database: one creates it, neither loses a point."""
+    context = multiprocessing.get_context("spawn")
+    queue: multiprocessing.Queue[str] = context.Queue()
+    writers = [context.Process(target=write_hundred, args=(queue,)) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    runs = [queue.get(timeout=60) for _ in writers]
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    assert len(set(runs)) == 2
+    for run_id in runs:
+        assert curve(store, run_id, "loss") == [(step, step / 7) for step in range(100)]
+
+
+def test_a_run_holds_what_a_number_needs(store: str) -> None:
+    begun = time.monotonic()
+    tracker = start()
+    tracker.log(0, {"train/triplet": 0.5, "odd name %": math.nan})
+    assert time.monotonic() - begun < 0.5, "start and log must not wait for the store"
+    frame = pd.DataFrame({"probe": ["NM", "CL"], "rank-1": [97.25, 61.5]})
+    figure = matplotlib.figure.Figure()
+    figure.subplots().plot([1, 2], [90.0, 95.0])
+    with tracker:
+        tracker.table("casia-b", pd.DataFrame({"probe": ["old"]}))
+        tracker.table("casia-b", frame)
+        tracker.figure("cmc", figure)
+        tracker.text("casia-b.md", "| NM |")
+        tracker.final({"casia-b/rank1": 79.0})
+        tracker.final({"casia-b/rank1": 79.4})
+
+    client = mlflow_store.open_store(store)
+    run = client.get_run(tracker.run_id)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "tiny")
+    assert run.data.params["method.margin"] == "0.2"
+    assert run.data.params["optim.lr"] == "0.1"
+    expected = {"commit": provenance.commit(), "data_hash": "d4ta", "fingerprint": fingerprint(EXPERIMENT), "seed": "3"}
+    assert expected.items() <= run.data.tags.items()
+    assert {"cpu", "gpu", "ram", "cores", "python", "torch", "dirty"} <= run.data.tags.keys()
+    assert run.data.metrics["train/triplet"] == 0.5
+    assert math.isnan(run.data.metrics["odd name _"])
+    assert run.data.metrics["casia-b/rank1"] == 79.4
+    again = client.load_table(run.info.experiment_id, "tables/casia-b.json", run_ids=[tracker.run_id])
+    pd.testing.assert_frame_equal(again, frame, check_dtype=False)
+    artifacts = Path(mlflow_store._database(store).parent, "mlartifacts", tracker.run_id, "artifacts")  # type: ignore[union-attr]
+    assert (artifacts / "figures" / "cmc.png").read_bytes().startswith(b"\x89PNG")
+    assert (artifacts / "casia-b.md").read_text() == "| NM |"
+    config = json.loads((artifacts / "config.json").read_text())
+    assert from_dict(config["optim"]) == EXPERIMENT.optim
+    assert not (tracker.folder / "spool").exists()
+    assert tracker.run_id in tracker.how_to_open()
+    assert f"--backend-store-uri {store}" in tracker.how_to_open()
+
+
+def test_reopened_run_has_every_step_once(store: str) -> None:
+    first = start()
+    for step in range(10):
+        first.log(step, {"loss": float(step)})
+    first.log(4, {"rank1": 50.0})
+    first.finish("KILLED")
+    with start(run_id=first.run_id) as second:
+        for step in range(6, 15):  # steps 6-9 lie behind the checkpoint that was resumed
+            second.log(step, {"loss": float(step)})
+        second.log(9, {"rank1": 60.0})
+    assert second.run_id == first.run_id
+    assert curve(store, first.run_id, "loss") == [(step, float(step)) for step in range(15)]
+    assert curve(store, first.run_id, "rank1") == [(4, 50.0), (9, 60.0)]
+    assert mlflow_store.open_store(store).get_run(first.run_id).info.status == "FINISHED"
+
+
+def test_failed_child_run(store: str) -> None:
+    with start() as parent:
+        pass
+    with pytest.raises(ZeroDivisionError), start(parent=parent.run_id) as child:
+        _ = 1 / 0
+    run = mlflow_store.open_store(store).get_run(child.run_id)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["mlflow.parentRunId"] == parent.run_id
+
+
+LOCKED_AND_KILLED = """
+import os, sqlite3, sys
+from gaitlab.tracking import runs
+from tests.tracking.test_runs import start
+tracker = start(run_id=sys.argv[1])
+tracker.log(0, {"loss": 0.0}); tracker.flush()
+blocker = sqlite3.connect(sys.argv[2], isolation_level=None); blocker.execute("BEGIN EXCLUSIVE")
+for step in (1, 2):
+    tracker.log(step, {"loss": float(step)}); tracker.flush()
+tracker.text("note.txt", "kept")
+os._exit(9)
+"""
+
+
+def test_what_a_locked_store_refused_arrives_when_the_run_is_reopened(store: str) -> None:
+    with start() as tracker:
+        pass
+    database = store.removeprefix("sqlite:///")
+    command = [sys.executable, "-c", LOCKED_AND_KILLED, tracker.run_id, database]
+    killed = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert killed.returncode == 9, killed.stderr
+    assert killed.stderr.count("does not answer") == 1
+    spool = tracker.folder / "spool"
+    assert [json.loads(line)["step"] for line in (spool / "metrics.jsonl").read_text().splitlines()] == [1, 2]
+    with start(run_id=tracker.run_id) as again:
+        again.log(2, {"loss": 2.0})
+        again.log(3, {"loss": 3.0})
+    assert curve(store, tracker.run_id, "loss") == [(0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0)]
+    assert (Path(database).parent / "mlartifacts" / tracker.run_id / "artifacts" / "note.txt").read_text() == "kept"
+    assert not spool.exists()
+
+
+def test_store_that_is_locked_for_a_moment(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with start() as tracker:
+        assert tracker.run_id
+        blocker = sqlite3.connect(store.removeprefix("sqlite:///"), isolation_level=None)
+        blocker.execute("BEGIN EXCLUSIVE")
+        tracker.log(0, {"loss": 1.0})
+        tracker.flush()
+        assert (tracker.folder / "spool" / "metrics.jsonl").exists()
+        blocker.rollback()
+        tracker.log(1, {"loss": 0.5})
+    assert curve(store, tracker.run_id, "loss") == [(0, 1.0), (1, 0.5)]
+    assert not (tracker.folder / "spool").exists()
+
+
+def test_unreachable_server_leaves_everything_on_disk(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with start(uri="http://127.0.0.1:9") as tracker:
+        tracker.log(0, {"loss": 1.0})
+        tracker.table("casia-b", pd.DataFrame({"rank-1": [1.0]}))
+    assert tracker.run_id.startswith("offline-")
+    spool = tracker.folder / "spool"
+    assert json.loads((spool / "metrics.jsonl").read_text())["value"] == 1.0
+    assert json.loads((spool / "artifacts" / "run.json").read_text())["tags"]["data_hash"] == "d4ta"
+    assert (spool / "artifacts" / "tables" / "casia-b.json").exists()
+    assert len([r for r in caplog.records if r.name.startswith("gaitlab")]) == 1
+    assert str(spool) in tracker.how_to_open()
+
+
+def test_no_tracker_has_the_same_verbs() -> None:
+    def verbs(cls: type) -> dict[str, list[str]]:
+        functions = inspect.getmembers(cls, inspect.isfunction)
+        return {name: list(inspect.signature(f).parameters) for name, f in functions if not name.startswith("_")}
+
+    assert verbs(NoTracker) == verbs(Tracker)
+    assert {"run_id", "uri", "folder"} <= set(dir(NoTracker()))
+
+
+def test_mlflow_is_imported_only_when_a_run_starts() -> None:
+    code = "import sys, gaitlab.tracking.runs; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_git_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-C", str(tmp_path)]
+    (tmp_path / "file").write_text("1")
+    for words in (["init", "-q"], ["add", "file"], ["commit", "-qm", "one"]):
+        subprocess.run(git + words, check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    monkeypatch.delenv("GAITLAB_COMMIT", raising=False)
+    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
+    assert (provenance.commit.__wrapped__(), provenance.dirty.__wrapped__()) == (head, False)
+    (tmp_path / "file").write_text("2")
+    assert provenance.dirty.__wrapped__() is True
+    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path / "job-copy")
+    assert (provenance.commit.__wrapped__(), provenance.dirty.__wrapped__()) == ("unknown", False)
+    monkeypatch.setenv("GAITLAB_COMMIT", "abc")
+    assert provenance.commit.__wrapped__() == "abc"
+    assert os.cpu_count() is None or int(provenance.hardware()["cores"]) <= (os.cpu_count() or 1)

@@ -1,0 +1,62 @@
+"""Gradients of a batch computed in parts are those of the whole batch."""
+
+import numpy as np
+import pytest
+import torch
+
+from gaitlab.backbones.gaitset import GaitSetConfig
+from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.training import accumulate
+from gaitlab.training.loop import step_generator
+from gaitlab.types import Batch, ClipSpec
+
+CPU = torch.device("cpu")
+
+
+def batch(n: int = 12) -> Batch:
+    rng = torch.Generator().manual_seed(3)
+    clips = torch.rand(n, 3, 1, 64, 44, generator=rng)
+    return Batch({"gait": clips}, {"gait": torch.full((n,), 3)}, torch.arange(n) // 3, torch.arange(n))
+
+
+@pytest.mark.parametrize("parts", [2, 5, 12])
+@pytest.mark.parametrize("neck", [False, True])
+def test_parts_give_the_gradient_of_the_whole(parts: int, neck: bool) -> None:
+    torch.manual_seed(0)
+    config = SupervisedConfig(backbone=GaitSetConfig(channels=(4, 4, 8)), clip=ClipSpec(), neck=neck, embedding=8)
+    method = config.build(4).train()
+    off = torch.autocast("cpu", enabled=False)
+
+    whole = method(batch(), step_generator(0, 0, 0, CPU))
+    whole.total().backward()
+    expected = {name: p.grad.clone() for name, p in method.named_parameters() if p.grad is not None}
+    statistics = {name: b.clone() for name, b in method.named_buffers()}
+    method.zero_grad()
+    for name, b in method.named_buffers():
+        b.fill_(1) if name.endswith("running_var") else b.zero_()
+
+    losses = accumulate.backward(accumulate.CachedMethod(method), batch(), step_generator(0, 0, 0, CPU), parts, off, scale=1.0)
+
+    assert losses.total() == pytest.approx(float(whole.total()), rel=1e-5)
+    for name, p in method.named_parameters():
+        assert p.grad is not None
+        np.testing.assert_allclose(p.grad.numpy(), expected[name].numpy(), rtol=1e-4, atol=1e-6, err_msg=name)
+    for name, b in method.named_buffers():
+        if not name.endswith("num_batches_tracked"):
+            np.testing.assert_allclose(b.numpy(), statistics[name].numpy(), rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_a_method_without_the_split_says_so() -> None:
+    from gaitlab.method import Method
+
+    class Whole(Method):
+        def losses(self, batch, rng):  # type: ignore[no-untyped-def]
+            raise AssertionError("not called")
+
+        def embed(self, batch):  # type: ignore[no-untyped-def]
+            raise AssertionError("not called")
+
+    with pytest.raises(NotImplementedError, match="cannot accumulate"):
+        accumulate.backward(
+            accumulate.CachedMethod(Whole()), batch(4), step_generator(0, 0, 0, CPU), 2, torch.autocast("cpu", enabled=False), 1.0
+        )

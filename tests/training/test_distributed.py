@@ -1,0 +1,98 @@
+"""Two gloo workers are one process: the same draws, the same gradients, the same trained weights."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gaitlab.data.feed import Feed
+from gaitlab.data.store import Store
+from tests.conftest import ROOT, TINY
+from tests.training.tiny import experiment
+
+CODE = """
+import sys
+from pathlib import Path
+import torch
+from gaitlab.data.shards import open_data
+from gaitlab.experiment import override
+from gaitlab.tracking.runs import NoTracker
+from gaitlab.training.fit import make_feed
+from gaitlab.training.loop import step_generator, train
+from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
+from tests.conftest import TINY
+from tests.training.tiny import experiment
+
+out = Path(sys.argv[1])
+changes = {"train.steps": 3, "method.clip.frames": (3, 6), "optim.lr": 0.01} | eval(sys.argv[2])
+tiny = override(experiment(TINY), changes)
+torch.set_num_threads(1)
+torch.use_deterministic_algorithms(True)
+run = TorchrunRun(lambda: out / "run") if under_torchrun() else LocalRun(lambda: out / "run")
+store = open_data(tiny.data)
+feed = make_feed(tiny, store, run)
+torch.manual_seed(0)
+method = tiny.method.build(len(feed.subjects))
+module = run.wrap(method)
+batch = feed.batch(0, run.device)
+module(batch, step_generator(0, 0, run.rank, run.device)).total().backward()
+gradients = {name: p.grad.clone() for name, p in method.named_parameters()}
+torch.manual_seed(0)
+method = tiny.method.build(len(feed.subjects))
+trained = train(tiny, method, feed, run, NoTracker(), data_hash=store.hash)
+torch.save({"rows": batch.rows, "clips": batch.clips["gait"], "gradients": gradients, "weights": trained.state_dict()}, out / f"{run.rank}.pt")
+"""
+
+
+def outcome(folder: Path, world: int, changes: dict[str, object]) -> list[dict]:
+    """What every rank saved."""
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = []
+    for rank in range(world):
+        env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+        if world > 1:
+            env |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        processes.append(subprocess.Popen([sys.executable, "-c", CODE, str(folder), repr(changes)], env=env, cwd=ROOT))
+    assert [p.wait(120) for p in processes] == [0] * world
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(world)]
+
+
+@pytest.mark.parametrize("changes", [{}, {"train.accumulate": 2, "method.clip.frames": 4}], ids=["plain", "accumulated"])
+def test_two_workers_are_one_process(tiny_store: Store, tmp_path: Path, changes: dict[str, object]) -> None:
+    (one,) = outcome(tmp_path / "one", 1, changes)
+    two = outcome(tmp_path / "two", 2, changes)
+    assert torch.equal(torch.stack([two[0]["rows"], two[1]["rows"]], 1).flatten(), one["rows"])
+    for rank in (0, 1):
+        mine, whole = two[rank]["clips"], one["clips"][rank::2]
+        assert torch.equal(mine, whole[:, : mine.shape[1]])
+    largest = max(float(g.abs().max()) for g in one["gradients"].values())
+    for name, gradient in one["gradients"].items():
+        for rank in (0, 1):
+            error = float((two[rank]["gradients"][name] - gradient).abs().max())
+            assert error <= 1e-6 * max(1.0, largest), f"{name}: {error}"
+    if not changes:  # batch norm sees other parts where gradients are accumulated
+        for name, weight in one["weights"].items():
+            np.testing.assert_allclose(two[0]["weights"][name].numpy(), weight.numpy(), rtol=2e-4, atol=2e-5, err_msg=name)
+    for name, weight in two[0]["weights"].items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.equal(weight, two[1]["weights"][name]), f"ranks disagree in {name}"
+
+
+def test_draws_do_not_depend_on_the_number_of_workers(tiny_store: Store) -> None:
+    tiny = experiment(TINY)
+    options = {"p": 4, "k": 2, "seed": 5}
+    cpu = torch.device("cpu")
+    whole = Feed(tiny_store, tiny.method.clips(), **options).batch(7, cpu)
+    for world in (2, 4, 8):
+        for rank in range(world):
+            share = Feed(tiny_store, tiny.method.clips(), **options, rank=rank, world=world).batch(7, cpu)
+            assert torch.equal(share.rows, whole.rows[rank::world])
+            assert torch.equal(share.clips["gait"], whole.clips["gait"][rank::world])

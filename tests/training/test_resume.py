@@ -1,0 +1,166 @@
+"""Killed and resumed is the run that was never killed, bit for bit; Ctrl-C and NaN leave a run that can go on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gaitlab.data.store import Store
+from gaitlab.experiment import Experiment, override
+from gaitlab.method import Method
+from gaitlab.tracking.runs import NoTracker
+from gaitlab.training import checkpoint
+from gaitlab.training.fit import evaluate_run, fit, make_feed, trained
+from gaitlab.training.interrupt import Interrupted
+from gaitlab.training.loop import train
+from gaitlab.training.run import LocalRun
+from gaitlab.types import Losses
+from tests.conftest import ROOT, TINY
+from tests.training.tiny import experiment
+
+CODE = """
+import sys, torch
+from pathlib import Path
+from gaitlab.tracking.runs import NoTracker
+from gaitlab.training.fit import fit
+from gaitlab.training.run import LocalRun
+from tests.conftest import TINY
+from tests.training.tiny import experiment
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+fit(experiment(TINY), LocalRun(lambda: folder, keep=9), NoTracker(), resume=sys.argv[2] == "resume")
+"""
+
+
+def start(folder: Path, how: str) -> subprocess.Popen[str]:
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-u", "-c", CODE, str(folder), how], env=env, cwd=ROOT, text=True, stdout=subprocess.PIPE)
+
+
+def tensors(value: object, path: str = "") -> dict[str, object]:
+    """Every leaf of a checkpoint."""
+    if isinstance(value, dict):
+        return {k: v for key, item in value.items() for k, v in tensors(item, f"{path}.{key}").items()}
+    if isinstance(value, (list, tuple)):
+        return {k: v for i, item in enumerate(value) for k, v in tensors(item, f"{path}.{i}").items()}
+    return {path: value}
+
+
+def assert_same(a: dict, b: dict) -> None:
+    left, right = tensors(a), tensors(b)
+    assert left.keys() == right.keys()
+    for path, value in left.items():
+        same = torch.equal(value, right[path]) if isinstance(value, torch.Tensor) else value == right[path]  # type: ignore[arg-type]
+        assert same, path
+
+
+def test_kill_9_and_resume_is_bit_identical(tiny_store: Store, tmp_path: Path) -> None:
+    whole = start(tmp_path / "whole", "new")
+    output = whole.communicate(timeout=120)[0]
+    assert whole.returncode == 0, output
+
+    killed = start(tmp_path / "killed", "new")
+    assert killed.stdout is not None
+    for line in killed.stdout:
+        if line.startswith("tiny 8/"):  # in the middle: behind the checkpoint of step 4, somewhere about that of step 8
+            killed.send_signal(signal.SIGKILL)
+            break
+    killed.wait(30)
+    killed.stdout.close()
+    assert 12 not in checkpoint.steps(tmp_path / "killed")
+
+    resumed = start(tmp_path / "killed", "resume")
+    again = resumed.communicate(timeout=120)[0]
+    assert resumed.returncode == 0, again
+    assert_same(checkpoint.newest(tmp_path / "whole"), checkpoint.newest(tmp_path / "killed"))  # type: ignore[arg-type]
+    assert output.split("walkers: tiny")[1] == again.split("walkers: tiny")[1], "the tables differ"
+
+
+def test_ctrl_c_saves_and_the_rest_is_the_same_run(tiny_store: Store, tmp_path: Path) -> None:
+    tiny = experiment(TINY)
+    whole = LocalRun(lambda: tmp_path / "whole")
+    fit(tiny, whole, NoTracker())
+
+    class Stops(NoTracker):
+        def log(self, step: int, metrics: object) -> None:
+            if step == 4:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+
+    stopped = LocalRun(lambda: tmp_path / "stopped")
+    with pytest.raises(Interrupted):
+        fit(tiny, stopped, Stops())
+    assert checkpoint.steps(tmp_path / "stopped") == [4]
+    fit(tiny, stopped, NoTracker(), resume=True)
+    assert_same(whole.load(), stopped.load())  # type: ignore[arg-type]
+
+
+def test_resuming_another_config_names_the_fields(tiny_store: Store, tmp_path: Path) -> None:
+    tiny = override(experiment(TINY), {"train.steps": 4})
+    run = LocalRun(lambda: tmp_path)
+    fit(tiny, run, NoTracker())
+    with pytest.raises(ValueError, match=r"optim\.lr: 0\.05 -> 0\.5"):
+        fit(override(tiny, {"optim.lr": 0.5}), run, NoTracker(), resume=True)
+
+
+class Sometimes(Method):
+    """A method whose loss is NaN in the steps told, and whose batch norm then sees infinities."""
+
+    def __init__(self, inner: Method, bad: set[int]) -> None:
+        super().__init__()
+        self.inner, self.bad, self.calls = inner, bad, 0
+
+    def losses(self, batch, rng):  # type: ignore[no-untyped-def]
+        step, self.calls = self.calls, self.calls + 1
+        if step in self.bad:
+            batch = type(batch)({"gait": batch.clips["gait"] * float("inf")}, batch.lengths, batch.subject, batch.rows)
+        return self.inner.losses(batch, rng)
+
+    def embed(self, batch):  # type: ignore[no-untyped-def]
+        return self.inner.embed(batch)
+
+
+def trial(tiny: Experiment, store: Store, folder: Path, bad: set[int]) -> Method:
+    run = LocalRun(lambda: folder)
+    feed = make_feed(tiny, store, run)
+    return train(tiny, Sometimes(tiny.method.build(len(feed.subjects)), bad), feed, run, NoTracker(), data_hash=store.hash)
+
+
+def test_bad_steps_are_skipped_and_leave_no_trace(tiny_store: Store, tmp_path: Path) -> None:
+    method = trial(experiment(TINY), tiny_store, tmp_path, bad={1, 5})
+    for name, value in method.state_dict().items():
+        assert torch.isfinite(value).all(), name
+
+
+def test_too_many_bad_steps_end_the_run_with_advice(tiny_store: Store, tmp_path: Path) -> None:
+    tiny = override(experiment(TINY), {"train.max_bad_steps": 3})
+    with pytest.raises(FloatingPointError, match="--optim.lr"):
+        trial(tiny, tiny_store, tmp_path, bad=set(range(2, 12)))
+
+
+def test_best_checkpoint_is_what_is_tested(tiny_store: Store, tmp_path: Path) -> None:
+    tiny = override(experiment(TINY), {"validation": "walkers@validation", "train.evaluate_every": 2, "train.keep": 1})
+    run = LocalRun(lambda: tmp_path, keep=1)
+    outcome = fit(tiny, run, NoTracker())
+    state = run.load()
+    assert state is not None
+    best = state["best"]
+    assert 0 < best["step"] <= 12
+    assert set(checkpoint.steps(tmp_path)) == {best["step"], 12}
+    _, method = trained(tmp_path, run)
+    chosen = checkpoint.read(checkpoint.step_path(tmp_path, best["step"]))
+    weight = "backbone.stem.conv.weight"
+    weight = weight if weight in method.state_dict() else next(iter(method.state_dict()))
+    assert torch.equal(method.state_dict()[weight], chosen["averaged"][f"module.{weight}"])
+    again = evaluate_run(tmp_path, run, NoTracker(), data=None, protocols=())
+    assert again["walkers"].rank1 == outcome["rank1"]["walkers"]
+
+
+def test_losses_total_is_the_sum_of_terms() -> None:
+    losses = Losses({"a": torch.tensor(1.0), "b": torch.tensor(2.5)})
+    assert float(losses.total()) == 3.5
