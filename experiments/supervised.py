@@ -10,21 +10,21 @@ from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.data.sources.walkers import WalkersSource
-from gaitlab.experiment import DataConfig, Experiment, OptimConfig, TrainConfig
+from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import Augment, ClipSpec
 
 DEMO = Experiment(
     name="demo",
     method=SupervisedConfig(
-        backbone=GaitBaseConfig(channels=(16, 32, 64, 128), stem_stride=2),
+        backbone=GaitBaseConfig(channels=(16, 32, 64, 128), stem_stride=2, bins=(8,)),
         clip=ClipSpec(frames=8, order="unordered", augment=Augment(flip=0.5)),
         embedding=64,
     ),
     data=DataConfig(root="walkers-demo", make=WalkersSource(name="walkers")),
     optim=OptimConfig(name="adamw", lr=1e-3, weight_decay=1e-2, schedule="cosine", warmup=50),
     train=TrainConfig(steps=600, precision="bfloat16", log_every=25, checkpoint_every=200),
-    protocols=("walkers",),
+    benchmarks=(Benchmark(protocol="walkers"),),
 )
 """GaitBase at a quarter of its width on the embedded walkers: minutes on two cores."""
 
@@ -47,7 +47,7 @@ GAITSET_CASIA_B = Experiment(
     data=DataConfig(root="casia-b", subjects_per_batch=8, walks_per_subject=16),
     optim=_sgd(10_000, 20_000, 30_000),
     train=TrainConfig(steps=40_000, precision="float16"),
-    protocols=("casia-b",),
+    benchmarks=(Benchmark(protocol="casia-b"),),
 )
 GAITBASE_CASIA_B = replace(
     GAITSET_CASIA_B,
@@ -64,7 +64,7 @@ GAITBASE_GAIT3D = Experiment(
     data=DataConfig(root="gait3d", subjects_per_batch=32, walks_per_subject=4),
     optim=_sgd(20_000, 40_000, 50_000),
     train=TrainConfig(steps=60_000, precision="float16"),
-    protocols=("gait3d",),
+    benchmarks=(Benchmark(protocol="gait3d"),),
 )
 DEEPGAITV2_GAIT3D = replace(
     GAITBASE_GAIT3D,
@@ -78,7 +78,7 @@ DEEPGAITV2_SUSTECH1K = Experiment(
     data=DataConfig(root="sustech1k", subjects_per_batch=8, walks_per_subject=8),
     optim=_sgd(20_000, 30_000, 40_000),
     train=TrainConfig(steps=50_000, precision="float16"),
-    protocols=("sustech1k",),
+    benchmarks=(Benchmark(protocol="sustech1k"),),
 )
 
 ALL = {

@@ -18,7 +18,7 @@ from gaitlab.training.interrupt import Interrupted
 class Command:
     """What the user asked for."""
 
-    experiment: tyro.conf.OmitArgPrefixes[Experiment]
+    experiment: Annotated[Experiment, tyro.conf.arg(name="")]
     resume: str | None = None
     """Run id to go on with ("last": this experiment's newest run); its own config is taken unless you name an experiment."""
     tracking: bool = True
@@ -41,8 +41,9 @@ def parse(experiments: Mapping[str, Experiment], default: str, arguments: list[s
             base = from_dict(json.loads((home() / "runs" / resumed / "experiment.json").read_text()))
     catalogue = "\n".join(f"  {key}" for key in experiments)
     command: Command = tyro.cli(
-        Annotated[Command, tyro.conf.configure(tyro.conf.AvoidSubcommands)],
+        Command,
         default=Command(experiment=base, resume=resumed),
+        config=(tyro.conf.AvoidSubcommands,),
         args=arguments[1:] if named else arguments,
         prog=f"{sys.argv[0]} [experiment]",
         description=f"{about}\n\nexperiments (default {default}):\n{catalogue}\n\nBelow: the fields of {base.name!r}.",

@@ -38,6 +38,16 @@ class DataConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """A protocol on some data; cross-data-set when the data are not the experiment's own."""
+
+    protocol: str
+    """Name in `gaitlab.evaluation.protocols`; `name@split` for another split."""
+    data: DataConfig | None = None
+    """None: the experiment's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OptimConfig:
     """Optimiser and its schedule; steps are optimiser steps."""
 
@@ -99,8 +109,8 @@ class Experiment:
     data: DataConfig
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-    protocols: tuple[str, ...] = ()
-    """Names from `gaitlab.evaluation.protocols`; every one becomes a table."""
+    benchmarks: tuple[Benchmark, ...] = ()
+    """Every one becomes a table."""
     validation: str | None = None
     """Protocol on the validation split that picks the best checkpoint."""
     scale: ScaleConfig = field(default_factory=ScaleConfig)
@@ -172,7 +182,9 @@ def differences(ours: Any, theirs: Any) -> list[str]:
     """`path: ours -> theirs` for every leaf that differs."""
     a, b = flatten(ours), flatten(theirs)
     missing = "(absent)"
-    return [f"{k}: {a.get(k, missing)} -> {b.get(k, missing)}" for k in sorted(a.keys() | b.keys()) if a.get(k, missing) != b.get(k, missing)]
+    return [
+        f"{k}: {a.get(k, missing)} -> {b.get(k, missing)}" for k in sorted(a.keys() | b.keys()) if a.get(k, missing) != b.get(k, missing)
+    ]
 
 
 # -- overriding --------------------------------------------------------------------------------------------------------
@@ -187,7 +199,7 @@ def override(value: T, changes: Mapping[str, Any]) -> T:
 
 def _override_one(value: Any, keys: list[str], new: Any, path: str) -> Any:
     if not dataclasses.is_dataclass(value):
-        raise ValueError(f"{path!r} goes below a plain value ({value!r})")  # noqa: TRY004  (it is the user's value that is wrong)
+        raise ValueError(f"{path!r} goes below a plain value ({value!r})")
     hints = typing.get_type_hints(type(value))
     if keys[0] not in hints:
         raise ValueError(f"unknown field {path!r}: {type(value).__name__} has no {keys[0]!r}{_suggest(keys[0], hints)}")

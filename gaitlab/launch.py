@@ -4,12 +4,12 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 from gaitlab.command import Command
 from gaitlab.data.shards import open_data
 from gaitlab.experiment import Experiment, to_dict
 from gaitlab.tracking.runs import NoTracker, Tracker, run_folder
+from gaitlab.training.benchmark import Summary
 from gaitlab.training.fit import fit
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
@@ -17,7 +17,7 @@ from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
 CONFIG = "experiment.json"
 
 
-def local(command: Command) -> dict[str, Any]:
+def local(command: Command) -> Summary:
     """Train and test here, without Ray: one process, or one per device under torchrun. Returns what `fit` did."""
     experiment = command.experiment
     if under_torchrun():
@@ -34,15 +34,15 @@ def local(command: Command) -> dict[str, Any]:
             ids = run.gather(tracker.run_id)
             _keep_config(experiment, run.folder)
         try:
-            outcome = fit(experiment, run, tracker, resume=command.resume is not None)
+            summary = fit(experiment, run, tracker, resume=command.resume is not None)
         except Interrupted as stop:
             raise Interrupted(stop.step, resume_line(tracker.run_id)) from None
         if run.rank == 0:
-            _farewell(outcome, tracker)
-    return outcome
+            _farewell(summary, tracker)
+    return summary
 
 
-def on_ray(command: Command) -> dict[str, Any]:
+def on_ray(command: Command) -> Summary:
     """Train and test on Ray's workers; this process only waits. Joins the cluster of RAY_ADDRESS or starts one here."""
     from gaitlab.cluster.ingest import ray_map
     from gaitlab.cluster.run import launch, start_ray
@@ -53,11 +53,15 @@ def on_ray(command: Command) -> dict[str, Any]:
     with _tracker(command, data_hash, system_metrics=False) as tracker:
         _keep_config(experiment, tracker.folder)
         print(f"run {tracker.run_id}; if it is cut short, {resume_line(tracker.run_id)}", flush=True)
-        outcome = launch(
-            experiment, data_hash=data_hash, run_id=tracker.run_id, tracking_uri=tracker.uri or None, resume=command.resume is not None
+        summary = launch(
+            experiment,
+            data_hash=data_hash,
+            run_id=tracker.run_id,
+            tracking_uri=tracker.uri or None,
+            resume=command.resume is not None,
         )
-        _farewell(outcome, tracker)
-    return outcome
+        _farewell(summary, tracker)
+    return summary
 
 
 def resume_line(run_id: str) -> str:
@@ -81,8 +85,7 @@ def _keep_config(experiment: Experiment, folder: Path) -> Path:
     return folder
 
 
-def _farewell(outcome: dict[str, Any], tracker: Tracker | NoTracker) -> None:
-    for name, value in outcome["rank1"].items():
-        print(f"\n{name}: headline\nrank-1 {value:.1f}")
+def _farewell(summary: Summary, tracker: Tracker | NoTracker) -> None:
+    print(f"\n{summary.text()}\n\nrank-1 {summary.headline:.1f}")
     if tracker.uri:
-        print(f"\nMLflow store {tracker.uri}\nlook at the run with:\n{tracker.how_to_open()}", flush=True)
+        print(f"\nlook at the run with: {tracker.how_to_open()}\nMLflow store: {tracker.uri}", flush=True)

@@ -9,7 +9,7 @@ import tyro
 from gaitlab.command import guarded
 from gaitlab.experiment import DataConfig
 from gaitlab.tracking.runs import NoTracker, run_folder
-from gaitlab.training.fit import evaluate_run
+from gaitlab.training.fit import retest
 from gaitlab.training.run import LocalRun
 
 
@@ -29,9 +29,8 @@ def main() -> None:
     asked = tyro.cli(Arguments, description=__doc__)
     folder = Path(asked.run) if Path(asked.run).is_dir() else run_folder(asked.run)
     data = DataConfig(root=asked.root) if asked.root else None
-    results = evaluate_run(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=asked.protocols)
-    for result in results.values():
-        print(f"rank-1 {result.rank1:.1f}")
+    summary = retest(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=asked.protocols)
+    print(f"\n{summary.text()}\n\nrank-1 {summary.headline:.1f}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 _HOME = tempfile.TemporaryDirectory(prefix="gaitlab-tests-")
@@ -28,7 +27,7 @@ TINY = WalkersSource(name="tiny", train_subjects=6, validation_subjects=2, test_
 
 
 @pytest.fixture(scope="session")
-def tiny_store() -> Iterator[Store]:
+def tiny_store() -> Store:
     """Shards of TINY in the tests' home, made once."""
     root = Path(_HOME.name) / "data" / f"tiny-{TINY.checksum()[:8]}"
-    yield Store(root) if (root / "manifest.json").exists() else ingest(TINY, root, progress=False)
+    return Store(root) if (root / "manifest.json").exists() else ingest(TINY, root, progress=False)

@@ -85,7 +85,7 @@ def test_local_run_to_the_table_then_evaluate_and_resume(tiny_store: Store, tmp_
         (["--resume", "0123"], "no run '0123'"),
         (["gaitbase-casia-b"], "casia-b"),
         ([*TINY, "--train.steps", "2", "--no-tracking", "--data.subjects-per-batch", "7"], "6"),
-        ([*TINY, "--train.steps", "2", "--no-tracking", "--protocols", "walker"], "did you mean 'walkers'"),
+        ([*TINY, "--train.steps", "2", "--no-tracking", "--benchmarks.0.protocol", "walker"], "did you mean 'walkers'"),
         ([*TINY, "--train.steps", "2", "--no-tracking", "--data.feed", "ray"], "needs Ray"),
         ([*TINY, "--train.steps", "2", "--no-tracking", "--method.clip.augment.flip", "2"], "probability"),
     ],

@@ -16,6 +16,7 @@ import ray.train.torch
 from gaitlab.experiment import Experiment, from_dict, to_dict
 from gaitlab.home import home
 from gaitlab.training import checkpoint
+from gaitlab.training.benchmark import Summary
 from gaitlab.training.run import LocalRun
 
 
@@ -52,7 +53,7 @@ class RayRun(LocalRun):
             return checkpoint.newest(Path(folder), self.device)
 
 
-def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri: str | None, resume: bool) -> dict[str, Any]:
+def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri: str | None, resume: bool) -> Summary:
     """Train and test `experiment` on Ray's workers; returns what `fit` returned on rank 0.
 
     Starts a cluster on this machine if there is none to join. Raises ray.train.WorkerGroupError after `scale.max_failures`.
@@ -91,7 +92,7 @@ def _ray_feed(experiment: Experiment) -> Any:
     return RayFeed.load(shard_folder(experiment.data), experiment.method.clips())
 
 
-def _worker(config: dict[str, Any]) -> dict[str, Any]:
+def _worker(config: dict[str, Any]) -> Summary:
     """What each worker runs: the very `fit` of a local run."""
     os.environ["GAITLAB_HOME"] = config["home"]
     from gaitlab.tracking.runs import NoTracker, Tracker

@@ -1,6 +1,6 @@
 """From a store to batches: P x K draws, frame numbers, packed bits to the device, and everything else there."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gaitlab.data import augment
 from gaitlab.data.augment import Transforms
+from gaitlab.data.buffers import Buffers
 from gaitlab.data.clips import frame_numbers
 from gaitlab.data.draws import Subjects, epoch_rows, generator, pk_rows
 from gaitlab.data.store import Store
@@ -32,7 +33,7 @@ class Frames(Protocol):
 class LocalFrames:
     """Frames from the node's memory map."""
 
-    def __init__(self, store: Store, modalities: set[str]) -> None:
+    def __init__(self, store: Store, modalities: Iterable[str]) -> None:
         self._maps = {modality: store.frames(modality) for modality in modalities}
         self._data = {modality: np.asarray(frames.data) for modality, frames in self._maps.items()}
 
@@ -90,7 +91,7 @@ class Feed:
         self.subjects = self._subjects.names
         """Training subjects, sorted; a label is a position in it."""
         self._frames, self._clips, self._p, self._k, self._seed = frames, dict(clips), p, k, seed
-        self._mine = slice(rank, None, world)
+        self._mine, self._buffers = slice(rank, None, world), Buffers()
         self._lengths = _lengths(index, clips, self._subjects.rows)
         for spec in clips.values():
             columns(frames.layout(spec.modality)[0][2], spec.width)
@@ -99,7 +100,7 @@ class Feed:
     def batch(self, step: int, device: torch.device) -> Batch:
         """The batch of `step`: a pure function of (seed, step)."""
         rows, drawn = self._draw(step)
-        return _batch(self._pixels(rows, drawn, device), drawn, self._subjects.label[rows], rows, device)
+        return _batch(self._pixels(rows, drawn, device), drawn, self._subjects.label[rows], rows, device, self._buffers)
 
     def uint8(self, step: int, device: torch.device) -> dict[str, Tensor]:
         """The clips of `batch(step)` before their conversion to float: uint8 `n t c h w`, 0..255."""
@@ -115,7 +116,8 @@ class Feed:
         return rows[self._mine], {role: _part(clip, self._mine) for role, clip in drawn.items()}
 
     def _pixels(self, rows: np.ndarray, drawn: Mapping[str, Drawn], device: torch.device) -> dict[str, Tensor]:
-        return {role: clip_pixels(self._frames, rows, self._clips[role], clip, device) for role, clip in drawn.items()}
+        frames, clips, buffers = self._frames, self._clips, self._buffers
+        return {role: clip_pixels(frames, rows, clips[role], clip, device, buffers) for role, clip in drawn.items()}
 
 
 def draw_clips(
@@ -133,22 +135,17 @@ def draw_clips(
     return out
 
 
-def clip_pixels(frames: Frames, rows: np.ndarray, spec: ClipSpec, drawn: Drawn, device: torch.device) -> Tensor:
+def clip_pixels(frames: Frames, rows: np.ndarray, spec: ClipSpec, drawn: Drawn, device: torch.device, buffers: Buffers) -> Tensor:
     """Clips uint8 `n t c h w` on `device`; packed bits travel there, all else happens there."""
     shape, packed = frames.layout(spec.modality)
-    stored = frames.gather(spec.modality, rows, drawn.numbers)
-    if packed:
-        clips = unpack(stored, shape, spec.width, device)
-    else:
-        whole = torch.from_numpy(stored).to(device, non_blocking=True).view(*stored.shape[:2], *shape)
-        clips = whole[..., columns(shape[2], spec.width)].contiguous()
-    if drawn.transforms is None:
-        return clips
-    warped = np.flatnonzero(drawn.transforms.warped)
-    if len(warped):
-        source = unpack(stored[warped], shape, None, device) if packed else whole[torch.from_numpy(warped).to(device)]
-        clips[torch.from_numpy(warped).to(device)] = augment.warp(source, drawn.transforms.source[warped], clips.shape[-1])
-    augment.finish(clips, drawn.transforms)
+    stored = torch.from_numpy(frames.gather(spec.modality, rows, drawn.numbers)).to(device, non_blocking=True)
+    clips = unpack(stored, shape, packed, spec.width, buffers)
+    if drawn.transforms is not None:
+        warped = np.flatnonzero(drawn.transforms.warped)
+        if len(warped):
+            source = unpack(stored[torch.from_numpy(warped).to(device)], shape, packed, None, buffers)
+            augment.warp(source, drawn.transforms.source[warped], clips, warped)
+        augment.finish(clips, drawn.transforms)
     return clips
 
 
@@ -185,12 +182,13 @@ def _unlabelled(
 ) -> Batch:
     rows = np.asarray(rows, np.int64)
     drawn = draw_clips(rows, clips, _lengths(store.index, clips, rows), frames, seed, step)
-    pixels = {role: clip_pixels(frames, rows, clips[role], clip, device) for role, clip in drawn.items()}
-    return _batch(pixels, drawn, np.full(len(rows), -1), rows, device)
+    buffers = Buffers()
+    pixels = {role: clip_pixels(frames, rows, clips[role], clip, device, buffers) for role, clip in drawn.items()}
+    return _batch(pixels, drawn, np.full(len(rows), -1), rows, device, buffers)
 
 
 def _lengths(index: pd.DataFrame, clips: Mapping[str, ClipSpec], rows: np.ndarray) -> dict[str, np.ndarray]:
-    out = {}
+    out: dict[str, np.ndarray] = {}
     for modality in {spec.modality for spec in clips.values()}:
         lengths = index[f"{modality}_frames"].to_numpy(np.int64)
         lacking = rows[lengths[rows] == 0]
@@ -208,10 +206,14 @@ def _part(drawn: Drawn, part: slice) -> Drawn:
 
 
 def _batch(
-    pixels: Mapping[str, Tensor], drawn: Mapping[str, Drawn], label: np.ndarray, rows: np.ndarray, device: torch.device
+    pixels: Mapping[str, Tensor], drawn: Mapping[str, Drawn], label: np.ndarray, rows: np.ndarray, device: torch.device, buffers: Buffers
 ) -> Batch:
+    def to_float(clip: Tensor) -> Tensor:
+        out = buffers.empty(clip.shape, torch.float32) if clip.device.type == "cpu" else torch.empty(clip.shape, device=device)
+        return out.copy_(clip).div_(255)
+
     return Batch(
-        {role: clip.float().div_(255) for role, clip in pixels.items()},
+        {role: to_float(clip) for role, clip in pixels.items()},
         {role: torch.from_numpy(clip.lengths).to(device) for role, clip in drawn.items()},
         torch.from_numpy(label).to(device),
         torch.from_numpy(rows).to(device),

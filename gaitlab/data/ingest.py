@@ -2,7 +2,7 @@
 
 The unit of work is a shard: a pure function of the source and a list of walks, so that the files are byte for byte the same
 whether one process writes them, several, or a Ray cluster (`gaitlab.cluster.ingest.ray_map`). Everything is built in
-`<root>.partial-<host>-<pid>` and renamed into place at the end; an error, a kill or a full disk leaves nothing behind that looks finished.
+`<root>.partial-<host>-<pid>` and renamed into place at the end; an error, a kill or a full disk leaves nothing that looks finished.
 """
 
 import errno
@@ -16,56 +16,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from gaitlab.data.coding import Shape, encode
-from gaitlab.data.schema import MANIFEST, ROLES, SPLITS, VERSION, shard_schema
+from gaitlab.data.progress import progress_bar
+from gaitlab.data.schema import MANIFEST, ROLES, SPLITS, VERSION
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.store import Store
+from gaitlab.data.writing import NO_SPACE, PROBLEMS, ShardInfo, ShardJob, unequal, write_shard
 from gaitlab.types import Modality
 
 WALKS_PER_GROUP = 1000
 """A subject is one row group; one with more walks (the anonymous `probe` of GREW and HID) is several."""
-ZSTD_LEVEL = 9
-PROBLEMS = 20
-"""Problems that are listed before an ingest gives up."""
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True)
-class ShardJob:
-    """Walks of a shard, one tuple per row group, in the order of its rows."""
-
-    source: SourceConfig
-    groups: tuple[tuple[Walk, ...], ...]
-    modalities: tuple[str, ...]
-    folder: str
-    file: str
-
-
-@dataclass(frozen=True)
-class ShardInfo:
-    """What became of a `ShardJob`: facts for the manifest, or problems and no file.
-
-    shapes: modality -> the frame shapes met; frames: modality -> frames; binary: modality -> all walks are binary.
-    """
-
-    file: str
-    problems: tuple[str, ...] = ()
-    rows: int = 0
-    bytes: int = 0
-    sha256: str = ""
-    checksums: tuple[str, ...] = ()
-    shapes: dict[str, Shape] | None = None
-    frames: dict[str, int] | None = None
-    binary: dict[str, bool] | None = None
 
 
 Run = Callable[[Callable[[ShardJob], ShardInfo], Sequence[ShardJob]], Iterable[ShardInfo]]
@@ -98,11 +61,10 @@ def ingest(
 ) -> Store:
     """Writes all walks of `source` under `root` and opens it.
 
-    subjects_per_shard: default 1/16 of the subjects, at most 50. overwrite: replace what lies in `root`, once the new one is whole.
+    subjects_per_shard: default 1/16 of the subjects, at most 50. overwrite: replace the shards in `root`, once the new ones are whole.
     """
     root = Path(root).expanduser().absolute()
-    if root.exists() and not (root.is_dir() and overwrite) and (root.is_file() or any(root.iterdir())):
-        raise ValueError(f"{root} is there already; choose another folder, or say --overwrite to replace it")
+    _check_target(root, overwrite)
     walks = sorted(source.walks(), key=lambda walk: (walk.subject, walk.key))
     _check(walks)
     modalities = _modalities(source, walks)
@@ -127,89 +89,13 @@ def ingest(
     return Store(root)
 
 
-def write_shard(job: ShardJob) -> ShardInfo:
-    """Loads, codes and writes the walks of one shard; a pure function of the job. Bad walks come back as problems."""
-    path = Path(job.folder) / job.file
-    schema = shard_schema(job.modalities)
-    problems: list[str] = []
-    checksums: list[str] = []
-    shapes: dict[str, Shape] = {}
-    frames: Counter[str] = Counter()
-    binary: dict[str, bool] = {}
-    try:
-        with pq.ParquetWriter(path, schema, compression="zstd", compression_level=ZSTD_LEVEL, use_dictionary=False) as writer:
-            for group in job.groups:
-                rows = []
-                for walk in group:
-                    try:
-                        row = _row(job, walk)
-                    except ValueError as error:
-                        problems.append(str(error))
-                        if len(problems) >= PROBLEMS:
-                            return ShardInfo(job.file, tuple(problems))
-                        continue
-                    for m in job.modalities:
-                        if row[f"{m}_frames"]:
-                            shape = row[f"{m}_shape"]
-                            if shapes.setdefault(m, shape) != shape:
-                                problems.append(_unequal(m, shapes[m], shape, walk.source or walk.key))
-                            frames[m] += row[f"{m}_frames"]
-                            binary[m] = binary.get(m, True) and row[f"{m}_coding"] == "bits"
-                    checksums.append(row["checksum"])
-                    rows.append(row)
-                if not problems:
-                    writer.write_table(pa.Table.from_pylist(rows, schema), row_group_size=len(rows))
-        if problems:
-            return ShardInfo(job.file, tuple(problems))
-        content = path.read_bytes()
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            return ShardInfo(job.file, (f"no space left on the device of {path.parent.parent}",))
-        raise
-    digest = hashlib.sha256(content).hexdigest()
-    return ShardInfo(job.file, (), len(checksums), len(content), digest, tuple(checksums), shapes, dict(frames), binary)
-
-
-def _row(job: ShardJob, walk: Walk) -> dict[str, Any]:
-    name = walk.source or walk.key
-    loaded = {m: checked_frames(array, f"{name}, {m}") for m, array in job.source.load(walk).items()}
-    if not loaded:
-        raise ValueError(f"{name}: the walk has no frames in any modality")
-    if unknown := loaded.keys() - set(job.modalities):
-        raise ValueError(f"{name}: has {', '.join(sorted(unknown))}, which other walks of this source lack")
-    row: dict[str, Any] = {
-        "key": walk.key,
-        "dataset": job.source.name,
-        "subject": walk.subject,
-        "session": walk.session,
-        "conditions": list(walk.conditions),
-        "view": walk.view,
-        "take": walk.take,
-        "split": walk.split,
-        "role": walk.role,
-        "source": walk.source,
-    }
-    digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode())
-    for m in job.modalities:
-        if m in loaded:
-            data, coding = encode(loaded[m])
-            shape = loaded[m].shape[1:]
-            digest.update(f"{m} {len(loaded[m])} {shape} {coding}".encode() + data)
-            row |= {m: data, f"{m}_frames": len(loaded[m]), f"{m}_shape": shape, f"{m}_coding": coding}
-        else:
-            row |= {m: None, f"{m}_frames": 0, f"{m}_shape": None, f"{m}_coding": None}
-    return row | {"checksum": digest.hexdigest()}
-
-
-def checked_frames(frames: np.ndarray, name: str) -> np.ndarray:
-    """`frames` as uint8 `[t, c, h, w]`, or a ValueError that begins with `name`."""
-    if frames.dtype != np.uint8:
-        raise ValueError(f"{name}: pixels are {frames.dtype}; they must be uint8, 0 to 255")
-    if frames.ndim not in (3, 4):
-        raise ValueError(f"{name}: shape {frames.shape} is neither [frames, h, w] nor [frames, c, h, w]")
-    if 0 in frames.shape:
-        raise ValueError(f"{name}: the walk is empty (shape {frames.shape})")
-    return frames[:, None] if frames.ndim == 3 else frames
+def _check_target(root: Path, overwrite: bool) -> None:
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return
+    if not (root / MANIFEST).is_file():
+        raise ValueError(f"{root} is there already and is no folder of shards; choose another --out")
+    if not overwrite:
+        raise ValueError(f"{root} is there already; choose another --out, or say --overwrite to replace it")
 
 
 def _check(walks: Sequence[Walk]) -> None:
@@ -259,8 +145,8 @@ def _collect(results: Iterable[ShardInfo], jobs: Sequence[ShardJob], title: str,
             advance(walks_of[info.file])
     if not problems:
         for m in jobs[0].modalities:
-            shapes = [(info.shapes[m], info.file) for info in infos if info.shapes and m in info.shapes]
-            problems += [_unequal(m, shapes[0][0], shape, file) for shape, file in shapes if shape != shapes[0][0]]
+            shapes = [(info.shapes[m], info.file) for info in infos if m in info.shapes]
+            problems += [unequal(m, shapes[0][0], shape, file) for shape, file in shapes if shape != shapes[0][0]]
     _complain(problems)
     return sorted(infos, key=lambda info: info.file)
 
@@ -269,7 +155,6 @@ def _manifest(source: SourceConfig, walks: Sequence[Walk], infos: Sequence[Shard
     digest = hashlib.sha256("\n".join([f"schema {VERSION}", *sorted(c for info in infos for c in info.checksums)]).encode())
     modalities: dict[str, Any] = {}
     for info in infos:
-        assert info.shapes is not None and info.frames is not None and info.binary is not None
         for m, shape in info.shapes.items():
             facts = modalities.setdefault(m, {"shape": list(shape), "packed": True, "frames": 0})
             facts["packed"] &= info.binary[m]
@@ -296,7 +181,12 @@ def _move(partial: Path, root: Path, overwrite: bool) -> None:
     old = root.with_name(f"{partial.name}-old")
     if overwrite and root.exists():
         os.replace(root, old)
-    os.replace(partial, root)
+    try:
+        os.replace(partial, root)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise ValueError(f"{root} was written by somebody else in the meantime; nothing was replaced") from None
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -329,12 +219,6 @@ def _no_space(root: Path) -> Iterator[None]:
         raise
 
 
-def _unequal(modality: str, first: Shape, shape: Shape, name: str) -> str:
-    return (
-        f"{name}: {modality} frames are {'x'.join(map(str, shape))}, those of other walks {'x'.join(map(str, first))} (c x h x w)"
-    )
-
-
 def _complain(problems: Sequence[str]) -> None:
     if len(problems) == 1:
         raise ValueError(problems[0])
@@ -342,36 +226,3 @@ def _complain(problems: Sequence[str]) -> None:
         shown = "".join(f"\n  {problem}" for problem in problems[:PROBLEMS])
         more = f"\n  ... and {len(problems) - PROBLEMS} more" if len(problems) > PROBLEMS else ""
         raise ValueError(f"{len(problems)} problems, nothing was written:{shown}{more}")
-
-
-@contextmanager
-def progress_bar(title: str, total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
-    """Yields `advance(walks)`: a bar with rate and time left on a terminal, a line every ten seconds elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if shown and console.is_terminal:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("walks"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task(title, total=total)
-            yield lambda walks: bar.advance(task, walks)
-        return
-    start = last = time.monotonic()
-    done = 0
-
-    def advance(walks: int) -> None:
-        nonlocal done, last
-        done += walks
-        now = time.monotonic()
-        if shown and (now - last > 10 or (done == total and now - start > 1)):
-            last = now
-            console.print(f"{title}: {done} of {total} walks, {done / (now - start):.0f}/s")
-
-    yield advance

@@ -1,5 +1,6 @@
 """From an experiment's data config to an open store; the source is ingested first if nothing lies there yet."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,5 +24,5 @@ def open_data(data: DataConfig, *, run: Callable[..., Any] | None = None) -> Sto
         from gaitlab.data.ingest import ingest, processes
 
         print(f"making {data.root} in {folder}", flush=True)
-        return ingest(data.make, folder, run=run or processes())
+        return ingest(data.make, folder, run=run or processes(os.cpu_count() or 1))
     return Store(folder)

@@ -5,6 +5,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gaitlab.data.buffers import Buffers
+
 _EIGHT = (np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) * 255).view(np.float64).ravel()
 """The eight pixels of every byte, bit-cast to one 8-byte number: a look-up moves eight pixels at a time."""
 
@@ -18,24 +20,50 @@ def columns(width: int, kept: int | None) -> slice:
     return slice((width - kept) // 2, (width - kept) // 2 + kept)
 
 
-def unpack(bits: np.ndarray | Tensor, shape: tuple[int, int, int], width: int | None, device: torch.device) -> Tensor:
-    """Frames uint8 `[..., c, h, width]` in {0, 255} on `device`, of packed frames `[..., bytes]` of `shape` c h w."""
+def unpack(stored: Tensor, shape: tuple[int, int, int], packed: bool, width: int | None, buffers: Buffers) -> Tensor:
+    """Frames uint8 `[..., c, h, width]` of stored ones, uint8 `[..., bytes]` on any device; packed pixels become 0 and 255.
+
+    shape: (c, h, w) as stored. On the CPU the result lies in one of `buffers`.
+    """
     crop = columns(shape[2], width)
-    if device.type == "cpu":
-        return torch.from_numpy(_unpack_numpy(np.asarray(bits), shape, crop))
-    if isinstance(bits, np.ndarray):
-        bits = torch.from_numpy(bits).to(device, non_blocking=True)
-    return _unpack_torch(bits, shape, crop)
-
-
-def _unpack_torch(bits: Tensor, shape: tuple[int, int, int], crop: slice) -> Tensor:
-    shift = torch.arange(7, -1, -1, dtype=torch.uint8, device=bits.device)
-    pixels = (bits.unsqueeze(-1) >> shift & 1).flatten(-2)[..., : shape[0] * shape[1] * shape[2]]
+    if not packed:
+        return stored.unflatten(-1, shape)[..., crop].contiguous()
+    if stored.device.type == "cpu":
+        return _unpack_cpu(stored, shape, crop, buffers)
+    shift = torch.arange(7, -1, -1, dtype=torch.uint8, device=stored.device)
+    pixels = (stored.unsqueeze(-1) >> shift & 1).flatten(-2)[..., : shape[0] * shape[1] * shape[2]]
     return pixels.unflatten(-1, shape)[..., crop] * 255
 
 
-def _unpack_numpy(bits: np.ndarray, shape: tuple[int, int, int], crop: slice) -> np.ndarray:
-    lead, (c, h, w), kept = bits.shape[:-1], shape, crop.stop - crop.start
-    pixels = cv2.LUT(np.ascontiguousarray(bits.reshape(-1, bits.shape[-1])), _EIGHT).view(np.uint8)
-    pixels = pixels[:, : c * h * w].reshape(*lead, c, h, w)
-    return pixels if kept == w else np.ascontiguousarray(pixels[..., crop])
+def _unpack_cpu(stored: Tensor, shape: tuple[int, int, int], crop: slice, buffers: Buffers) -> Tensor:
+    """Rows of 64 pixels lose their margins while they are bits (eight times less to move); other widths as pixels."""
+    bits, (c, h, w), kept = stored.contiguous().numpy(), shape, crop.stop - crop.start
+    cut = w == 64 and 32 <= kept < 64 and kept % 4 == 0 and c * h % 2 == 0
+    if cut:
+        bits = _crop_bits(bits, crop.start, kept)
+    bits = bits.reshape(-1, bits.shape[-1])
+    pixels = buffers.empty((len(bits), 8 * bits.shape[1]), torch.uint8)
+    if len(bits):
+        cv2.LUT(bits, _EIGHT, pixels.numpy().view(np.float64))
+    if cut:
+        return pixels.view(*stored.shape[:-1], c, h, kept)
+    return pixels[:, : c * h * w].unflatten(-1, shape)[..., crop].contiguous().unflatten(0, stored.shape[:-1])
+
+
+def _crop_bits(bits: np.ndarray, start: int, kept: int) -> np.ndarray:
+    """Bits start..start+kept-1 of every 64-bit row, one row after the other: uint8 `[row pairs, kept / 4]`.
+
+    Two rows make a record of whole bytes. The upper row is written to its beginning as 8 bytes, then the record's last 8 bytes,
+    which hold the upper row's end and the lower row, go over what overlaps.
+    """
+    rows = np.ascontiguousarray(bits).view(np.uint64).reshape(-1, 2)
+    pairs, size = len(rows), kept // 4
+    upper, lower = rows[:, 0].byteswap(), rows[:, 1].byteswap()
+    lower <<= np.uint64(start)
+    lower >>= np.uint64(64 - kept)
+    lower |= (upper >> np.uint64(64 - start - kept)) << np.uint64(kept)
+    upper <<= np.uint64(start)
+    out = np.empty(pairs * size, np.uint8)
+    np.ndarray(pairs, np.uint64, out, 0, (size,))[:] = upper.byteswap(True)
+    np.ndarray(pairs, np.uint64, out, size - 8, (size,))[:] = lower.byteswap(True)
+    return out.reshape(pairs, size)

@@ -64,28 +64,27 @@ class Averages:
         self.views, self.view = np.unique(views, return_inverse=True)
         self.by_view = protocol.average == "view-pairs"
         self.same_view = views[:, None] == np.array(self.groups)[None] if self.by_view else np.zeros(mates.shape, dtype=bool)
-        self.counted = {name: self._counted(name, member) for name, member in chosen.members.items()}
+        self.eligible = {name: self._eligible(name, member) for name, member in chosen.members.items()}
+        self.rank_weights = {name: self._weights(self._scored(eligible)) for name, eligible in self.eligible.items()}
 
-    def _counted(self, name: str, member: np.ndarray) -> np.ndarray:
-        counted = np.broadcast_to(member[:, None], self.has_mate.shape)
+    def _eligible(self, name: str, member: np.ndarray) -> np.ndarray:
+        """bool `[q, m]`: the rankings of a probe set that the protocol asks for, mates or not."""
+        eligible = np.broadcast_to(member[:, None], self.has_mate.shape)
         what = f"protocol {self.protocol.name}: probe set {name}"
         if self.by_view and self.protocol.same_view == "drop":
-            counted = counted & ~self.same_view
-            if not counted.any():
-                raise ValueError(
-                    f"{what} is averaged over pairs of different views, but it and the gallery only have {self.groups[0]!r}"
-                )
-        if not (counted & self.has_mate).any():
-            raise ValueError(f"{what}: none of its {member.sum()} walks has a mate (a walk of the same subject) in the gallery")
-        return counted
+            eligible = eligible & ~self.same_view
+            if not eligible.any():
+                raise ValueError(f"{what} is averaged over different views, but it and the gallery have only {self.groups[0]!r}")
+        if not (eligible & self.has_mate).any():
+            raise ValueError(f"{what}: none of its {member.sum()} walks has a mate (same subject) in the gallery")
+        return eligible
 
-    def _mean(self, value: np.ndarray, counted: np.ndarray) -> float:
-        """Percent; NaN where nothing is counted."""
-        weight = weights(counted, self.view, self.protocol.average)
-        return 100 * float((weight * value).sum(where=weight > 0)) if counted.any() else float("nan")
+    def _scored(self, eligible: np.ndarray) -> np.ndarray:
+        """Those that rank-k counts."""
+        return eligible & self.has_mate if self.protocol.probes_without_mate == "left-out" else eligible
 
-    def _rank_k(self, hit: np.ndarray, counted: np.ndarray) -> float:
-        return self._mean(hit, counted & self.has_mate if self.protocol.probes_without_mate == "left-out" else counted)
+    def _weights(self, counted: np.ndarray) -> np.ndarray:
+        return weights(counted, self.view, self.protocol.average)
 
     def table(self, hit: Callable[[int], np.ndarray], of_mates: Mapping[str, np.ndarray]) -> pd.DataFrame:
         """A row for each probe set, and their mean unless one row is the headline.
@@ -93,45 +92,45 @@ class Averages:
         hit: k -> `[q, m]`, 0 to 1, whether a mate is among the first k. of_mates: column -> `[q, m]`, defined where a mate is.
         """
         rows: dict[str, dict[str, float]] = {}
-        for name, counted in self.counted.items():
-            member = self.chosen.members[name][:, None]
-            row = {f"rank-{k}": self._rank_k(hit(k), counted) for k in dict.fromkeys((1, *self.protocol.ranks))}
-            row |= {column: self._mean(value, counted & self.has_mate) for column, value in of_mates.items()}
+        for name, eligible in self.eligible.items():
+            member, with_mate = self.chosen.members[name], self._weights(eligible & self.has_mate)
+            row = {f"rank-{k}": _percent(self.rank_weights[name], hit(k)) for k in dict.fromkeys((1, *self.protocol.ranks))}
+            row |= {column: _percent(with_mate, value) for column, value in of_mates.items()}
             if self.by_view:
-                row[SAME_VIEW] = self._rank_k(hit(1), member & self.same_view)
+                row[SAME_VIEW] = _percent(self._weights(self._scored(member[:, None] & self.same_view)), hit(1))
             row |= {"probes": member.sum(), "gallery": len(self.chosen.gallery)}
-            row |= {"rankings": counted.sum(), "no_mate": (counted & ~self.has_mate).sum()}
+            row |= {"rankings": self._scored(eligible).sum(), "no_mate": (eligible & ~self.has_mate).sum()}
             rows[name] = row
         table = pd.DataFrame.from_dict(rows, orient="index")
         if self.protocol.headline_row() == "mean":
             mean = table.mean()
-            mean["probes"], mean["rankings"], mean["no_mate"] = (
-                len(self.chosen.probes),
-                table["rankings"].sum(),
-                table["no_mate"].sum(),
-            )
+            mean["probes"] = len(self.chosen.probes)
+            mean[["rankings", "no_mate"]] = table[["rankings", "no_mate"]].sum()
             table.loc["mean"] = mean
         return table.astype(dict.fromkeys(COUNTS, int))
 
     def cmc(self, hit: Callable[[int], np.ndarray]) -> np.ndarray:
         """float64 `[50]`, percent: rank-1 to rank-50 of the headline row."""
         headline = self.protocol.headline_row()
-        sets = list(self.counted) if headline == "mean" else [headline]
-        return np.array([np.mean([self._rank_k(hit(k), self.counted[name]) for name in sets]) for k in range(1, DEEPEST + 1)])
+        sets = list(self.eligible) if headline == "mean" else [headline]
+        weight = np.mean([self.rank_weights[name] for name in sets], axis=0)
+        return np.array([_percent(weight, hit(k)) for k in range(1, DEEPEST + 1)])
 
     def matrices(self, hit: np.ndarray) -> dict[str, pd.DataFrame]:
-        """Probe set -> mean of `hit` `[q, m]` by probe view (rows) and gallery view (columns), percent; NaN where there is none."""
+        """Probe set -> mean of `hit` `[q, m]` by probe view (rows) and gallery view (columns), percent; NaN in an empty cell."""
         if not self.by_view:
             return {}
-        out = {}
+        columns, out = pd.Index(self.groups, name="gallery view"), {}
         for name, member in self.chosen.members.items():
-            counted = np.broadcast_to(member[:, None], hit.shape)
-            if self.protocol.probes_without_mate == "left-out":
-                counted = counted & self.has_mate
+            counted = self._scored(np.broadcast_to(member[:, None], hit.shape))
             total, number = _sums(np.where(counted, hit, 0.0), self.view), _sums(counted.astype(np.float64), self.view)
             cells = np.divide(100 * total, number, out=np.full_like(total, np.nan), where=number > 0)
-            matrix = pd.DataFrame(
-                cells, index=pd.Index(self.views, name="probe view"), columns=pd.Index(self.groups, name="gallery view")
-            )
-            out[name] = matrix.loc[np.unique(self.views[self.view[member]])]
+            present = np.unique(self.view[member])
+            out[name] = pd.DataFrame(cells[present], index=pd.Index(self.views[present], name="probe view"), columns=columns)
         return out
+
+
+def _percent(weight: np.ndarray, value: np.ndarray) -> float:
+    """NaN where nothing has a weight."""
+    kept = weight > 0
+    return 100 * float((weight[kept] * value[kept]).sum()) if kept.any() else float("nan")

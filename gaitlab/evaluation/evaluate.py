@@ -22,8 +22,8 @@ class Result:
         (view pairs only), probes and gallery (walks), rankings (averaged in that row), no_mate (those that had no mate to find).
     headline: the row that rank1 and cmc (float64 `[50]`, rank-1 to rank-50) are of.
     matrices: probe set -> rank-1 by probe view (rows) and gallery view (columns), identical views included; view pairs only.
-    rankings: a row for each probe and gallery group: `row` of the index, `group` (gallery view, or ""), place (0: a mate came first),
-        ap, inp (0 to 1, NaN without a mate), mates, ranked (walks in that ranking).
+    rankings: a row for each probe and gallery group: `row` of the index, `group` (gallery view, or ""), place (0: a mate came
+        first), ap, inp (0 to 1, NaN without a mate), mates, ranked (walks in that ranking).
     positives, negatives: float32 samples of the distances between walks of the same and of different subjects.
     """
 
@@ -96,9 +96,7 @@ def evaluate(
                 budget=budget,
             )
         )
-    place, ap, inp, mates, count = (
-        np.stack([getattr(r, name) for r in ranked], 1) for name in ("place", "ap", "inp", "mates", "ranked")
-    )
+    place, ap, inp, mates = (np.stack([getattr(r, what) for r in ranked], 1) for what in ("place", "ap", "inp", "mates"))
     averages = Averages(index, chosen, protocol, mates)
     hits = np.where(mates > 0, place, np.iinfo(np.int64).max)
     return Result(
@@ -109,7 +107,8 @@ def evaluate(
         matrices=averages.matrices(hits < 1),
         rankings=pd.DataFrame(
             {"row": np.repeat(chosen.probes, len(groups)), "group": list(groups) * len(chosen.probes)}
-            | {n: v.ravel() for n, v in {"place": place, "ap": ap, "inp": inp, "mates": mates, "ranked": count}.items()}
+            | {"place": place.ravel(), "ap": ap.ravel(), "inp": inp.ravel(), "mates": mates.ravel()}
+            | {"ranked": np.stack([r.ranked for r in ranked], 1).ravel()}
         ),
         positives=np.concatenate([r.positives for r in ranked]),
         negatives=np.concatenate([r.negatives for r in ranked]),

@@ -33,22 +33,20 @@ def score_figure(positives: np.ndarray, negatives: np.ndarray, *, title: str = "
     """Densities of the distances between walks of the same and of different subjects, and where they err equally often."""
     figure, axes = _canvas(6.4, 3.6, title)
     both = np.concatenate([positives, negatives])
-    edges = np.linspace(both.min(), np.nextafter(both.max(), np.inf), 81)
+    edges = np.linspace(both.min(), np.nextafter(both.max(), np.inf), 81).tolist()
     for values, label, colour in ((positives, "same person", COLOURS[0]), (negatives, "different people", COLOURS[1])):
         axes.hist(values, edges, density=True, color=colour, alpha=0.45, label=label)
         axes.hist(values, edges, density=True, color=colour, histtype="step", linewidth=1.2)
     threshold, error = equal_error(positives, negatives)
     axes.axvline(threshold, color="#333333", linewidth=1, linestyle=":")
-    axes.annotate(
-        f"EER {100 * error:.1f} %", (threshold, 1), (5, -12), xycoords=("data", "axes fraction"), textcoords="offset points"
-    )
+    axes.annotate(f"EER {100 * error:.1f} %", (threshold, 1), (5, -12), xycoords=("data", "axes fraction"), textcoords="offset points")
     axes.set(xlabel="distance", ylabel="density", yticks=[])
     axes.legend(frameon=False)
     return figure
 
 
 def equal_error(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:
-    """(threshold, rate): accepting distances up to the threshold rejects as large a share of positives as it accepts of negatives."""
+    """(threshold, rate): accepting distances up to it rejects as large a share of positives as it accepts of negatives."""
     at = np.unique(np.concatenate([positives, negatives]))
     rejected = 1 - np.searchsorted(np.sort(positives), at, side="right") / len(positives)
     accepted = np.searchsorted(np.sort(negatives), at, side="right") / len(negatives)
@@ -96,7 +94,7 @@ def views_figure(matrices: Mapping[str, pd.DataFrame], *, title: str = "Rank-1 b
 
 
 def clip_sheet(clips: np.ndarray, titles: Sequence[str], *, frames: int = 10, title: str = "Input clips") -> Figure:
-    """A row for each clip of `[n, t, h, w]` or `[n, t, c, h, w]` (its first channel), uint8 or 0 to 1: `frames` evenly spaced frames."""
+    """A row of `frames` evenly spaced frames for each clip of `[n, t, h, w]` or `[n, t, c, h, w]` (channel 0), uint8 or 0 to 1."""
     if len(clips) != len(titles):
         raise ValueError(f"{len(clips)} clips have {len(titles)} titles; give one a clip")
     pictures = np.asarray(clips)[:, :, 0] if np.ndim(clips) == 5 else np.asarray(clips)

@@ -16,9 +16,7 @@ def gei(store: Store, rows: np.ndarray, *, width: int = 44) -> np.ndarray:
         raise ValueError(f"silhouettes are {full} columns wide; give a width of at most {full}, not {width}")
     empty = [row for row in rows if frames.offsets[row] == frames.offsets[row + 1]]
     if empty:
-        raise ValueError(
-            f"{len(empty)} walks have no silhouettes, e.g. {store.index['key'].iloc[empty[0]]}; leave their rows out"
-        )
+        raise ValueError(f"{len(empty)} walks have no silhouettes, e.g. {store.index['key'].iloc[empty[0]]}; leave their rows out")
     left = (full - width) // 2
     out = np.empty((len(rows), 1, height * width), np.float32)
     for i, row in enumerate(rows):

@@ -81,9 +81,7 @@ class RetrievalProtocol:
 
     def __post_init__(self) -> None:
         if self.headline is not None and self.headline not in self.probes:
-            raise ValueError(
-                f"protocol {self.name}: headline {self.headline!r} is none of its probe sets {', '.join(self.probes)}"
-            )
+            raise ValueError(f"protocol {self.name}: headline {self.headline!r} is none of its probe sets {', '.join(self.probes)}")
 
     def headline_row(self) -> str:
         """Name of the table's row that the headline is taken from."""
@@ -114,15 +112,11 @@ def select(index: pd.DataFrame, protocol: RetrievalProtocol) -> Selection:
     rows = np.flatnonzero(inside)
     walks = index.iloc[rows]
     gallery = _found(walks, protocol.gallery, f"protocol {protocol.name}: its gallery")
-    masks = {
-        name: _found(walks, where, f"protocol {protocol.name}: its probe set {name}") for name, where in protocol.probes.items()
-    }
+    masks = {name: _found(walks, where, f"protocol {protocol.name}: its probe set {name}") for name, where in protocol.probes.items()}
     for name, mask in masks.items():
         if (mask & gallery).any():
             shared = walks["key"].iloc[int(np.flatnonzero(mask & gallery)[0])]
-            raise ValueError(
-                f"protocol {protocol.name}: {shared} is in the gallery and in probe set {name}; a walk would find itself"
-            )
+            raise ValueError(f"protocol {protocol.name}: {shared} is in the gallery and in probe set {name}; a walk would find itself")
     union = np.any(list(masks.values()), axis=0)
     return Selection(rows[gallery], rows[union], {name: mask[union] for name, mask in masks.items()})
 

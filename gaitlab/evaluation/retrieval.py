@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gaitlab.evaluation.protocol import Distance
 
-BUDGET = 32 << 20
+BUDGET = 16 << 20
 """Bytes that a tile of the distance matrix may take with its scratch space; few, so that it stays near the caches."""
 
 
@@ -62,95 +62,101 @@ def rank(
     views: int `[n]` and `[g]`; given, gallery walks of the probe's own subject and view are left out of its ranking.
     samples: about how many distances of each kind are kept.
     """
-    device, n, g = probes.device, len(probes), len(gallery)
+    device, g = probes.device, len(gallery)
     order = np.argsort(gallery_subject, kind="stable")
-    subject = gallery_subject[order]
-    first = np.searchsorted(subject, probe_subject, side="left")
-    count = np.searchsorted(subject, probe_subject, side="right") - first
-    count[probe_subject < 0] = 0
-    widest = int(count.max(initial=0))
-    column = first[:, None] + np.arange(widest)
-    same = np.arange(widest) < count[:, None]
-    column = np.where(same, column, 0)
-    mate = same
-    if views is not None:
-        mate = same & (views[1][order][column] != views[0][:, None])
+    column, own = _own_columns(gallery_subject[order], probe_subject)
+    mate = own if views is None else own & (views[1][order][column] != views[0][:, None])
     mates = mate.sum(1)
 
     compare = _comparison(gallery[torch.from_numpy(order).to(device)], distance)
     step = max(1, budget // (12 * g))
-    every = max(1, n * g // max(samples, 1))
-    closer, positives, negatives = np.zeros((n, widest), np.int64), [], []
-    for start in range(0, n, step):
+    closer = np.empty(column.shape, np.int64)
+    positives, negatives = [], []
+    for start in range(0, len(probes), step):
         tile = slice(start, start + step)
         apart = compare(probes[tile])
-        where = torch.from_numpy(column[tile]).to(device)
-        to_mates = apart.gather(1, where).masked_fill_(~torch.from_numpy(mate[tile]).to(device), torch.inf).sort(1).values
-        own = torch.from_numpy(same[tile]).to(device)
-        apart[own.nonzero()[:, 0], where[own]] = torch.inf
-        if samples:
-            positives.append(to_mates[to_mates.isfinite()].cpu().numpy())
-            negatives.append(_finite(apart.flatten()[::every]).cpu().numpy())
+        own_column, own_here, mate_here = (torch.from_numpy(array[tile]).to(device) for array in (column, own, mate))
+        to_mates = apart.gather(1, own_column).masked_fill_(~mate_here, torch.inf).sort(1).values
+        apart[own_here.nonzero()[:, 0], own_column[own_here]] = torch.inf
         closer[tile] = torch.searchsorted(_sorted(apart), to_mates, right=True).cpu().numpy()
+        if samples:
+            some = torch.from_numpy(_scattered(start, len(apart), g, -(-samples // len(probes)))).to(device)
+            positives.append(to_mates.flatten())
+            negatives.append(apart.gather(1, some).flatten())
 
-    nth = np.arange(1, widest + 1)
-    there = nth <= mates[:, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ap = np.where(there, nth / (nth + closer), 0.0).sum(1) / mates
-        last = np.take_along_axis(closer, np.maximum(mates - 1, 0)[:, None], 1)[:, 0] if widest else np.zeros(n)
-        inp = mates / (mates + last)
-    ranked = g - (count - mates)
+    nth = np.arange(1, column.shape[1] + 1)
+    ap = np.where(nth <= mates[:, None], nth / (nth + closer), 0.0).sum(1)
+    last = np.take_along_axis(closer, np.maximum(mates - 1, 0)[:, None], 1)[:, 0]
+    ranked = g - (own.sum(1) - mates)
     return Ranking(
-        place=np.where(mates > 0, closer[:, 0] if widest else 0, ranked),
-        ap=ap,
-        inp=np.where(mates > 0, inp, np.nan),
+        place=np.where(mates > 0, closer[:, 0], ranked),
+        ap=np.divide(ap, mates, out=np.full(len(mates), np.nan), where=mates > 0),
+        inp=np.divide(mates, mates + last, out=np.full(len(mates), np.nan), where=mates > 0),
         mates=mates,
         ranked=ranked,
-        positives=_thin(positives, samples),
-        negatives=_thin(negatives, samples),
+        positives=_thinned(positives, samples),
+        negatives=_thinned(negatives, samples),
     )
 
 
-def _comparison(gallery: Tensor, distance: Distance) -> Callable[[Tensor], Tensor]:
-    """Function of embeddings `[r, p, d]` that gives their float32 distances `[r, g]` to the gallery, prepared once."""
-    gallery = gallery.float()
-    if distance == "cosine":
-        flat = _unit(gallery).flatten(1).T.contiguous()
-        return lambda rows: torch.addmm(
-            torch.ones((), device=rows.device), _unit(rows.float()).flatten(1), flat, alpha=-1 / rows.shape[1]
-        )
-    # |a - b|^2 = [-2a, |a|^2, 1] . [b, 1, |b|^2]: one matrix product a part
-    norm = gallery.square().sum(2, keepdim=True)
-    right = torch.cat([gallery, torch.ones_like(norm), norm], 2).permute(1, 2, 0).contiguous()
+def _own_columns(gallery_subject: np.ndarray, probe_subject: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of the sorted gallery that hold each probe's own subject, int `[n, w]`, and where they do, bool `[n, w]`."""
+    first = np.searchsorted(gallery_subject, probe_subject, side="left")
+    count = np.searchsorted(gallery_subject, probe_subject, side="right") - first
+    count[probe_subject < 0] = 0
+    nth = np.arange(max(1, count.max(initial=0)))
+    own = nth < count[:, None]
+    return np.where(own, first[:, None] + nth, 0), own
 
-    def euclidean(rows: Tensor) -> Tensor:
-        rows = rows.float()
-        norm = rows.square().sum(2, keepdim=True)
-        left = torch.cat([-2 * rows, norm, torch.ones_like(norm)], 2).transpose(0, 1)
+
+def _comparison(gallery: Tensor, distance: Distance) -> Callable[[Tensor], Tensor]:
+    """Function of embeddings `[r, p, d]` that gives their float32 distances `[r, g]` to the gallery, prepared once.
+
+    |a - b| = sqrt(|a|^2 + |b|^2 - 2 ab), a matrix product a part, summed in this order: the field's formula to the last bit, so
+    near ties fall as they do elsewhere.
+    """
+    right = _by_part(gallery, distance)
+    right_norm = gallery.float().square().sum(2).T
+
+    def compare(rows: Tensor) -> Tensor:
+        left = _by_part(rows, distance).transpose(1, 2)
+        left_norm = rows.float().square().sum(2).T[..., None]
         total = torch.zeros(len(rows), right.shape[2], device=rows.device)
+        if distance == "cosine":
+            for a, b in zip(left, right, strict=True):
+                total.addmm_(a, b)
+            return total.div_(-len(right)).add_(1)
         part = torch.empty_like(total)
-        for a, b in zip(left, right, strict=True):
-            torch.mm(a, b, out=part)
+        for a, b, aa, bb in zip(left, right, left_norm, right_norm, strict=True):
+            torch.add(aa, bb, out=part).addmm_(a, b, alpha=-2)
             total += part.relu_().sqrt_()
         return total.div_(len(right))
 
-    return euclidean
+    return compare
 
 
-def _unit(rows: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(rows.float(), dim=2)
+def _by_part(rows: Tensor, distance: Distance) -> Tensor:
+    """float32 `[p, d, n]`; of unit length over d for the cosine."""
+    parts = rows.float().permute(1, 2, 0).contiguous()
+    return torch.nn.functional.normalize(parts, dim=1) if distance == "cosine" else parts
 
 
 def _sorted(apart: Tensor) -> Tensor:
     if apart.is_cuda:
         return apart.sort(1).values
-    return torch.from_numpy(np.sort(apart.numpy(), axis=1))  # vectorised quicksort; torch's own takes 30 times as long
+    return torch.from_numpy(np.sort(apart.numpy(), axis=1))  # a vectorised quicksort; torch's sort takes 30 times as long
 
 
-def _finite(values: Tensor) -> Tensor:
-    return values[values.isfinite()]
+def _scattered(start: int, rows: int, columns: int, each: int) -> np.ndarray:
+    """int `[rows, each]`: columns spread evenly over the matrix, other ones in each row."""
+    row = np.arange(start, start + rows)[:, None]
+    return (row * 7919 + np.arange(each) * max(1, columns // each)) % columns
 
 
-def _thin(parts: list[np.ndarray], samples: int) -> np.ndarray:
-    values = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    return values[:: max(1, -(-len(values) // max(samples, 1)))]
+def _thinned(parts: list[Tensor], samples: int) -> np.ndarray:
+    """About `samples` of the finite values, evenly spaced."""
+    if not parts:
+        return np.zeros(0, np.float32)
+    values = torch.cat(parts)
+    values = values[values.isfinite()]
+    return values[:: max(1, len(values) // samples)].cpu().numpy()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gaitlab.nn.frames import across_time
+from gaitlab.nn.syncnorm import FrameNorm
 
 
 class TimeConv(nn.Conv3d):
@@ -42,7 +43,7 @@ class Shortcut(nn.Sequential):
     """1x1 convolution and batch norm, where the residual's shape differs from the block's input."""
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
-        super().__init__(nn.Conv2d(c_in, c_out, 1, stride=stride, bias=False), nn.BatchNorm2d(c_out))
+        super().__init__(nn.Conv2d(c_in, c_out, 1, stride=stride, bias=False), FrameNorm(c_out))
 
 
 class Block2D(nn.Module):
@@ -51,9 +52,9 @@ class Block2D(nn.Module):
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(c_out)
+        self.bn1 = FrameNorm(c_out)
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(c_out)
+        self.bn2 = FrameNorm(c_out)
         self.shortcut = Shortcut(c_in, c_out, stride) if stride != 1 or c_in != c_out else nn.Identity()
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -67,7 +68,7 @@ class BlockP3D(Block2D):
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__(c_in, c_out, stride)
         self.time = TimeConv(c_out)
-        self.time_bn = nn.BatchNorm2d(c_out)
+        self.time_bn = FrameNorm(c_out)
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         y = F.relu_(self.bn1(self.conv1(x)))
@@ -81,9 +82,9 @@ class Block3D(nn.Module):
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
         self.conv1 = SpaceTimeConv(c_in, c_out, stride)
-        self.bn1 = nn.BatchNorm2d(c_out)
+        self.bn1 = FrameNorm(c_out)
         self.conv2 = SpaceTimeConv(c_out, c_out, 1)
-        self.bn2 = nn.BatchNorm2d(c_out)
+        self.bn2 = FrameNorm(c_out)
         self.shortcut = Shortcut(c_in, c_out, stride) if stride != 1 or c_in != c_out else nn.Identity()
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -95,7 +96,7 @@ class Stem(nn.Sequential):
     """3x3 convolution, batch norm, ReLU, frame by frame."""
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
-        super().__init__(nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(c_out), nn.ReLU(inplace=True))
+        super().__init__(nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False), FrameNorm(c_out), nn.ReLU(inplace=True))
 
 
 class Stage(nn.ModuleList):

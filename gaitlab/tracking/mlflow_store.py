@@ -28,11 +28,11 @@ def default_uri() -> str:
 
 def absolute(uri: str) -> str:
     """A SQLite file's path made absolute, since workers and jobs run in other folders."""
-    database = _database(uri)
+    database = database_file(uri)
     return uri if database is None else f"sqlite:///{database.expanduser().resolve()}"
 
 
-def _database(uri: str) -> Path | None:
+def database_file(uri: str) -> Path | None:
     """File of a SQLite store, None for a server."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
@@ -46,7 +46,7 @@ def open_store(uri: str) -> Any:
     from filelock import FileLock
     from mlflow import MlflowClient
 
-    database = _database(uri)
+    database = database_file(uri)
     if database is None:
         return MlflowClient(tracking_uri=uri)
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def _experiment_id(client: Any, uri: str, name: str) -> str:
 
     found = client.get_experiment_by_name(name)
     if found is None:
-        database = _database(uri)
+        database = database_file(uri)
         try:
             return str(client.create_experiment(name, artifact_location=database and (database.parent / "mlartifacts").as_uri()))
         except MlflowException:  # another process was faster

@@ -36,9 +36,7 @@ def write_results(name: str, title: str, rows: Sequence[ResultRow], notes: str, 
         raise ValueError(f"no rows to write to {folder / name}.md; give at least one")
     for row in rows:
         if not math.isfinite(row.value):
-            raise ValueError(
-                f"{row.row}, seed {row.seed}: {row.metric} is {row.value}; leave the row out and say why in the notes"
-            )
+            raise ValueError(f"{row.row}, seed {row.seed}: {row.metric} is {row.value}; leave the row out and say why in the notes")
     folder.mkdir(parents=True, exist_ok=True)
     plain = {"name": name, "title": title, "notes": notes, "rows": [asdict(row) for row in rows]}
     text, data = folder / f"{name}.md", folder / f"{name}.json"

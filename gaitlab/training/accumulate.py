@@ -50,9 +50,7 @@ def backward(module: nn.Module, batch: Batch, rng: torch.Generator, parts: int, 
         waiting = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
         with waiting:
             with autocast:
-                loss = module(
-                    batch.part(start, stop), rng.manual_seed(seed), cotangent[start:stop], rows.detach() if last else None, batch
-                )
+                loss = module(batch.part(start, stop), rng.manual_seed(seed), cotangent[start:stop], rows.detach() if last else None, batch)
             (scale * loss).backward()
     return Losses({k: v.detach() for k, v in losses.terms.items()}, losses.watch)
 

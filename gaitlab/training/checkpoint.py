@@ -19,7 +19,17 @@ from gaitlab.experiment import Experiment, differences, to_dict
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{8})\.pt")
 # A resumed run may have another rhythm, another launcher and other tables; everything else decides the weights.
-_FREE = ("name", "scale.", "protocols", "data.feed", "data.root", "data.make", "train.keep", "train.log_every", "train.checkpoint_every")
+_FREE = (
+    "name",
+    "scale.",
+    "benchmarks",
+    "data.feed",
+    "data.root",
+    "data.make",
+    "train.keep",
+    "train.log_every",
+    "train.checkpoint_every",
+)
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
@@ -79,9 +89,7 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
 
 def check_same(state: dict[str, Any], experiment: Experiment, data_hash: str, where: str) -> None:
     """ValueError, field by field, unless the checkpoint continues this very experiment on this very data."""
-    differing = [
-        line for line in differences(json.loads(state["config"]), to_dict(experiment)) if not line.startswith(_FREE)
-    ]
+    differing = [line for line in differences(json.loads(state["config"]), to_dict(experiment)) if not line.startswith(_FREE)]
     if state["data_hash"] != data_hash:
         differing.append(f"data: {state['data_hash'][:12]} -> {data_hash[:12]}")
     if differing:

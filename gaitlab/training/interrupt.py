@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Interrupted(Exception):  # noqa: N818  (it is not an error)
+class Interrupted(Exception):
     """Training was asked to stop after `step` steps; the checkpoint of that step is written."""
 
     def __init__(self, step: int, how: str = "") -> None:

@@ -46,7 +46,10 @@ class Steps:
         if self.bar:
             self.bar.update(self.task, note=f"{values}  {speed}")
         elif not self.quiet:
-            print(f"{self.title} {step}/{self.total}  {values}  {speed}  {clock((self.total - step) / max(rate, 1e-9))} left", flush=True)
+            print(
+                f"{self.title} {step}/{self.total}  {values}  {speed}  {clock((self.total - step) / max(rate, 1e-9))} left",
+                flush=True,
+            )
         return rate
 
 

@@ -25,11 +25,6 @@ def headline(output: str) -> str:
     return next(line for line in output.splitlines() if line.startswith("rank-1 "))
 
 
-def table(output: str) -> str:
-    """The network's table of the protocol."""
-    return re.split(r"^walkers: demo$", output, flags=re.M)[1].split("walkers: rank-1")[0].replace(" ", "")
-
-
 def strip_worker_prefix(text: str) -> str:
     return re.sub(r"^\x1b\[\d+m\(.*?\)\x1b\[0m ?|^\(.*?pid=.*?\) ?", "", text, flags=re.M)
 

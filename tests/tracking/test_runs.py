@@ -29,6 +29,7 @@ class Plain(MethodConfig):
     parts: tuple[int, ...] = (1, 2)
 
 
+NOBODY_LISTENS = "http://127.0.0.1:9"
 EXPERIMENT = Experiment(name="tiny", method=Plain(), data=DataConfig(root="walks"), seed=3)
 
 
@@ -43,12 +44,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"sqlite:///{folder / 'mlflow.db'}"
 
 
+@pytest.fixture(autouse=True)
+def _no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+
 def start(**arguments: str) -> Tracker:
     return Tracker.start(EXPERIMENT, data_hash="d4ta", system_metrics=False, **arguments)  # type: ignore[arg-type]
 
 
 def curve(uri: str, run_id: str, key: str) -> list[tuple[int, float]]:
     return [(m.step, m.value) for m in mlflow_store.open_store(uri).get_metric_history(run_id, key)]
+
+
+def artifacts_of(uri: str, run_id: str) -> Path:
+    return Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts" / run_id / "artifacts"
 
 
 def write_hundred(queue: "multiprocessing.Queue[str]") -> None:
@@ -77,6 +87,8 @@ def test_two_first_processes_write_at_once(store: str) -> None:
 
 
 def test_a_run_holds_what_a_number_needs(store: str) -> None:
+    import mlflow
+
     begun = time.monotonic()
     tracker = start()
     tracker.log(0, {"train/triplet": 0.5, "odd name %": math.nan})
@@ -103,9 +115,11 @@ def test_a_run_holds_what_a_number_needs(store: str) -> None:
     assert run.data.metrics["train/triplet"] == 0.5
     assert math.isnan(run.data.metrics["odd name _"])
     assert run.data.metrics["casia-b/rank1"] == 79.4
-    again = client.load_table(run.info.experiment_id, "tables/casia-b.json", run_ids=[tracker.run_id])
+    mlflow.set_tracking_uri(store)
+    mlflow.set_experiment("gaitlab")
+    again = mlflow.load_table("tables/casia-b.json", run_ids=[tracker.run_id])
     pd.testing.assert_frame_equal(again, frame, check_dtype=False)
-    artifacts = Path(mlflow_store._database(store).parent, "mlartifacts", tracker.run_id, "artifacts")  # type: ignore[union-attr]
+    artifacts = artifacts_of(store, tracker.run_id)
     assert (artifacts / "figures" / "cmc.png").read_bytes().startswith(b"\x89PNG")
     assert (artifacts / "casia-b.md").read_text() == "| NM |"
     config = json.loads((artifacts / "config.json").read_text())
@@ -141,55 +155,43 @@ def test_failed_child_run(store: str) -> None:
     assert run.data.tags["mlflow.parentRunId"] == parent.run_id
 
 
-LOCKED_AND_KILLED = """
-import os, sqlite3, sys
-from gaitlab.tracking import runs
-from tests.tracking.test_runs import start
-tracker = start(run_id=sys.argv[1])
-tracker.log(0, {"loss": 0.0}); tracker.flush()
-blocker = sqlite3.connect(sys.argv[2], isolation_level=None); blocker.execute("BEGIN EXCLUSIVE")
-for step in (1, 2):
-    tracker.log(step, {"loss": float(step)}); tracker.flush()
-tracker.text("note.txt", "kept")
-os._exit(9)
-"""
-
-
-def test_what_a_locked_store_refused_arrives_when_the_run_is_reopened(store: str) -> None:
+def test_what_was_kept_on_disk_arrives_when_the_run_is_reopened(store: str, caplog: pytest.LogCaptureFixture) -> None:
     with start() as tracker:
-        pass
-    database = store.removeprefix("sqlite:///")
-    command = [sys.executable, "-c", LOCKED_AND_KILLED, tracker.run_id, database]
-    killed = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
-    assert killed.returncode == 9, killed.stderr
-    assert killed.stderr.count("does not answer") == 1
+        tracker.log(0, {"loss": 0.0})
+    with start(run_id=tracker.run_id, uri=NOBODY_LISTENS) as cut_off:
+        for step in (0, 1, 2):
+            cut_off.log(step, {"loss": float(step)})
+            cut_off.flush()
+        cut_off.text("note.txt", "kept")
     spool = tracker.folder / "spool"
-    assert [json.loads(line)["step"] for line in (spool / "metrics.jsonl").read_text().splitlines()] == [1, 2]
+    with (spool / "metrics.jsonl").open("a") as file:
+        file.write('{"key": "loss", "val')  # as a killed process leaves it
     with start(run_id=tracker.run_id) as again:
         again.log(2, {"loss": 2.0})
         again.log(3, {"loss": 3.0})
+    assert [r.levelname for r in caplog.records if r.name.startswith("gaitlab")] == ["WARNING"]
     assert curve(store, tracker.run_id, "loss") == [(0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0)]
-    assert (Path(database).parent / "mlartifacts" / tracker.run_id / "artifacts" / "note.txt").read_text() == "kept"
+    assert (artifacts_of(store, tracker.run_id) / "note.txt").read_text() == "kept"
     assert not spool.exists()
 
 
-def test_store_that_is_locked_for_a_moment(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_that_fails_for_a_moment(store: str) -> None:
+    database = sqlite3.connect(store.removeprefix("sqlite:///"))
     with start() as tracker:
         assert tracker.run_id
-        blocker = sqlite3.connect(store.removeprefix("sqlite:///"), isolation_level=None)
-        blocker.execute("BEGIN EXCLUSIVE")
+        database.execute("ALTER TABLE metrics RENAME TO elsewhere")
         tracker.log(0, {"loss": 1.0})
         tracker.flush()
-        assert (tracker.folder / "spool" / "metrics.jsonl").exists()
-        blocker.rollback()
+        assert json.loads((tracker.folder / "spool" / "metrics.jsonl").read_text())["value"] == 1.0
+        database.execute("ALTER TABLE elsewhere RENAME TO metrics")
+        database.close()
         tracker.log(1, {"loss": 0.5})
     assert curve(store, tracker.run_id, "loss") == [(0, 1.0), (1, 0.5)]
     assert not (tracker.folder / "spool").exists()
 
 
-def test_unreachable_server_leaves_everything_on_disk(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with start(uri="http://127.0.0.1:9") as tracker:
+def test_unreachable_server_leaves_everything_on_disk(caplog: pytest.LogCaptureFixture) -> None:
+    with start(uri=NOBODY_LISTENS) as tracker:
         tracker.log(0, {"loss": 1.0})
         tracker.table("casia-b", pd.DataFrame({"rank-1": [1.0]}))
     assert tracker.run_id.startswith("offline-")
@@ -199,6 +201,15 @@ def test_unreachable_server_leaves_everything_on_disk(monkeypatch: pytest.Monkey
     assert (spool / "artifacts" / "tables" / "casia-b.json").exists()
     assert len([r for r in caplog.records if r.name.startswith("gaitlab")]) == 1
     assert str(spool) in tracker.how_to_open()
+
+
+def test_load_of_the_machine_is_logged(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
+    with Tracker.start(EXPERIMENT, data_hash="d4ta") as tracker:
+        assert tracker.run_id
+        time.sleep(0.6)
+    keys = mlflow_store.open_store(store).get_run(tracker.run_id).data.metrics
+    assert any(key.startswith("system/") and key.endswith("/cpu_utilization_percentage") for key in keys)
 
 
 def test_no_tracker_has_the_same_verbs() -> None:

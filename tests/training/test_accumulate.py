@@ -37,10 +37,11 @@ def test_parts_give_the_gradient_of_the_whole(parts: int, neck: bool) -> None:
 
     losses = accumulate.backward(accumulate.CachedMethod(method), batch(), step_generator(0, 0, 0, CPU), parts, off, scale=1.0)
 
-    assert losses.total() == pytest.approx(float(whole.total()), rel=1e-5)
+    assert float(losses.total()) == pytest.approx(float(whole.total().detach()), rel=1e-5)
     for name, p in method.named_parameters():
         assert p.grad is not None
-        np.testing.assert_allclose(p.grad.numpy(), expected[name].numpy(), rtol=1e-4, atol=1e-6, err_msg=name)
+        scale = float(expected[name].abs().max())  # float32 sums in another order
+        np.testing.assert_allclose(p.grad.numpy(), expected[name].numpy(), rtol=0, atol=5e-5 * scale, err_msg=name)
     for name, b in method.named_buffers():
         if not name.endswith("num_batches_tracked"):
             np.testing.assert_allclose(b.numpy(), statistics[name].numpy(), rtol=1e-5, atol=1e-7, err_msg=name)

@@ -50,7 +50,7 @@ def test_a_full_disk_leaves_nothing_half_written() -> None:
     folder = Path("/dev/shm/gaitlab-test-full")
     folder.mkdir(exist_ok=True)
     try:
-        with pytest.raises(OSError, match="No space left|could not write|File too large"):
+        with pytest.raises(OSError, match=r"No space left|could not write|File too large"):
             _write_with_small_file_limit(folder)
         assert not list(folder.iterdir())
     finally:
@@ -81,7 +81,7 @@ def test_prune_keeps_newest_and_best(tmp_path: Path) -> None:
 def test_another_config_is_refused_field_by_field() -> None:
     demo = supervised.DEMO
     state = {"config": json.dumps(to_dict(demo)), "data_hash": "a" * 64}
-    checkpoint.check_same(state, override(demo, {"train.log_every": 7, "scale.workers": 4, "protocols": ()}), "a" * 64, "it")
+    checkpoint.check_same(state, override(demo, {"train.log_every": 7, "scale.workers": 4, "benchmarks": ()}), "a" * 64, "it")
     changed = override(demo, {"optim.lr": 0.5, "method.clip.frames": 3})
     with pytest.raises(ValueError, match="another config") as caught:
         checkpoint.check_same(state, changed, "b" * 64, "it")

@@ -1,5 +1,7 @@
 """Learning rates and optimiser groups."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -28,7 +30,7 @@ def test_cosine_with_warmup_rises_then_falls_to_zero() -> None:
     config = OptimConfig(schedule="cosine", warmup=4)
     factors = [rate_factor(config, s, 20) for s in range(21)]
     assert factors[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])
-    assert all(a >= b for a, b in zip(factors[3:], factors[4:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(factors[3:]))
     assert factors[20] == pytest.approx(0, abs=1e-12)
 
 

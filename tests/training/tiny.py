@@ -2,7 +2,7 @@
 
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.data.source import SourceConfig
-from gaitlab.experiment import DataConfig, Experiment, OptimConfig, TrainConfig
+from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import Augment, ClipSpec
 
@@ -12,12 +12,12 @@ def experiment(source: SourceConfig, steps: int = 12) -> Experiment:
     return Experiment(
         name="tiny",
         method=SupervisedConfig(
-            backbone=GaitBaseConfig(channels=(4, 8, 8, 8), stem_stride=2),
+            backbone=GaitBaseConfig(channels=(4, 8, 8, 8), stem_stride=2, bins=(8,)),
             clip=ClipSpec(frames=4, augment=Augment(flip=0.5, rotate=0.5)),
             embedding=8,
         ),
         data=DataConfig(root="tiny", make=source, subjects_per_batch=4, walks_per_subject=2),
         optim=OptimConfig(lr=0.05, schedule="cosine", warmup=2, ema=0.9, clip_norm=50.0),
         train=TrainConfig(steps=steps, checkpoint_every=4, log_every=4),
-        protocols=("walkers",),
+        benchmarks=(Benchmark(protocol="walkers"),),
     )

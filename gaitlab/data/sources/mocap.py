@@ -7,9 +7,12 @@ and girths are drawn anew for each session around the recorded or the mean body.
 """
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +23,7 @@ from gaitlab.data.sources.render import Camera, Noise, silhouettes
 from gaitlab.data.sources.walkers.body import REGIONS, STATURE, Figure, average, capsules, with_clothes
 from gaitlab.data.sources.walkers.people import stream
 from gaitlab.data.sources.walkers.skeleton import BONES, JOINTS, PARENTS, bones_of, chain, face_forward
-from gaitlab.data.sources.walkers.source import CONDITIONS
+from gaitlab.data.sources.walkers.source import CONDITIONS, VERSION
 
 BONE_JITTER = 0.012
 """Relative SD of a bone pair's length between sessions (a third of the spread between people)."""
@@ -53,7 +56,7 @@ class MocapSource(SourceConfig):
     views: tuple[int, ...] = tuple(range(0, 181, 18))
     """Azimuths in degrees: 0 sees the front, 90 the left side, 180 the back."""
     conditions: tuple[str, ...] = CONDITIONS
-    window: int = 40
+    window: int = 30
     """Least frames of a take, after resampling."""
     fps: float = 25.0
     body: Literal["own", "mean"] = "own"
@@ -111,14 +114,15 @@ class MocapSource(SourceConfig):
         return {"silhouette": silhouettes(capsules(np.round(joints, 4), figure), camera, noise, stream(self.seed, walk.key))}
 
     def checksum(self) -> str:
-        parameters = repr(replace(self, root=""))
+        read(self.root)
+        parameters = f"{VERSION} {replace(self, root='')!r}"
         return hashlib.sha256(Path(self.root).read_bytes() + parameters.encode()).hexdigest()
 
     def _windows(self, recording: Recording, i: int) -> list[tuple[int, int]]:
         """First and stop frame of each take of clip i: as many equal parts of at least `window` frames as fit, at least one."""
         frames = int((len(recording.clips[i]) - 1) * self.fps / recording.fps) + 1
         edges = np.linspace(0, frames, max(1, frames // self.window) + 1).astype(int)
-        return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
 @lru_cache(maxsize=2)
@@ -129,7 +133,7 @@ def read(path: str) -> Recording:
     try:
         with np.load(path, allow_pickle=False) as file:
             held = {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError, KeyError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path!r} is no readable npz of joints: {error}") from error
     missing = {"joints", "offsets", "subject", "clip", "joint_names", "parents", "fps"} - held.keys()
     if missing:
@@ -141,8 +145,9 @@ def read(path: str) -> Recording:
         raise ValueError(f"{path!r} has other joints than {' '.join(JOINTS)}, or in another order")
     joints, offsets = held["joints"].astype(np.float64), held["offsets"]
     if joints.shape != (offsets[-1], len(JOINTS), 3) or (np.diff(offsets) < 2).any() or not np.isfinite(joints).all():
-        raise ValueError(f"{path!r} holds joints of shape {joints.shape}, not finite [{offsets[-1]}, {len(JOINTS)}, 3] in clips of 2 frames or more")
-    clips = tuple(joints[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+        expected = f"finite [{offsets[-1]}, {len(JOINTS)}, 3] in clips of 2 frames or more"
+        raise ValueError(f"{path!r} holds joints of shape {joints.shape}, not {expected}")
+    clips = tuple(joints[a:b] for a, b in pairwise(offsets))
     names = tuple(map(str, held["clip"]))
     if len({*names}) < len(names) or len(names) != len(clips) or len(held["subject"]) != len(clips):
         raise ValueError(f"{path!r} must name each of its {len(clips)} clips once and give a subject for each")

@@ -15,7 +15,7 @@ import numpy as np
 SIZE = 64
 """Height and width of a normalised silhouette; fixed, because a row is one 64-bit word."""
 
-_CHUNK = 32  # frames drawn at a time: the arrays of a chunk stay in the processor's cache
+_CHUNK = 6  # frames drawn at a time: arrays stay in the cache and below the size at which malloc returns them to the system
 _FROM = np.array([(1 << (SIZE - column)) - 1 for column in range(SIZE + 1)], np.uint64)  # bits of the columns >= index
 _NOWHERE = np.float32(1e6)
 
@@ -154,8 +154,8 @@ def _words(borders: np.ndarray) -> np.ndarray:
     np.maximum(borders[1], borders[0], out=borders[1])
     np.clip(borders, 0, SIZE, out=borders)
     np.add(borders, np.float32(0.5), out=borders)
-    masks = _FROM.take(borders.astype(np.intp))
-    return np.bitwise_or.reduce(np.bitwise_xor(masks[0], masks[1], out=masks[0]), axis=1)
+    first, stop = (_FROM.take(border.astype(np.intp)) for border in borders)
+    return np.bitwise_or.reduce(np.bitwise_xor(first, stop, out=first), axis=1)
 
 
 def _bits(words: np.ndarray) -> np.ndarray:
@@ -206,8 +206,8 @@ def _rough(words: np.ndarray, noise: Noise, rng: np.random.Generator) -> np.ndar
 
 
 def _coins(shape: tuple[int, ...], probability: float, rng: np.random.Generator) -> np.ndarray:
-    """Words whose bits are 1 with `probability`, to 1/32; runs of two pixels, as boundaries err in runs."""
-    level = round(probability * 32)
+    """Words whose bits are 1 with `probability`, to the nearest 1/32."""
+    level = min(31, round(probability * 32))
     words = np.zeros(shape, np.uint64)
     for digit in range(5):
         fair = rng.integers(0, 1 << 64, shape, np.uint64)

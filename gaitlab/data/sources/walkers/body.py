@@ -110,10 +110,12 @@ def _flesh(b: _Builder) -> None:
         b.add("trunk", hip, at_waist, 0.1 * g["hip"], 0.09 * g["waist"])
         b.add("trunk", at_waist, at_chest, 0.09 * g["waist"], 0.1 * g["chest"])
         b.add("trunk", at_chest, shoulder - b.up * 0.02 * u, 0.085 * g["chest"], 0.05 * g["shoulder"])
-        b.add("trunk", shoulder * 0.85 + b["neck1"] * 0.15 - b.up * 0.01 * u, b["neck1"] + b.up * 0.03 * u, 0.045 * g["shoulder"], 0.05 * g["neck"])
+        slope = shoulder * 0.85 + b["neck1"] * 0.15 - b.up * 0.01 * u
+        b.add("trunk", slope, b["neck1"] + b.up * 0.03 * u, 0.045 * g["shoulder"], 0.05 * g["neck"])
         bottom = hip - 0.02 * u * b.hip_front - b.up * 0.05 * u
         b.add("trunk", bottom, mid_hip, 0.085 * g["hip"], 0.09 * g["hip"])
         _limbs(b, side)
+    b.add("trunk", chest, b["neck1"], 0.095 * g["chest"], 0.06 * g["neck"])
     front = waist + (b.figure.belly + 0.01) * u * b.hip_front
     b.add("trunk", front, front - b.up * 0.06 * u, 0.085 * g["waist"], 0.09 * g["waist"])
     # head: a neck, a skull and a face
@@ -150,12 +152,15 @@ def _limbs(b: _Builder, side: str) -> None:
     b.add(f"{side}_hand", wrist, hand, 0.032 * g["hand"], 0.025 * g["hand"])
 
 
+COVER = {"trunk": 1.0, "l_arm": 0.8, "r_arm": 0.8, "l_forearm": 0.6, "r_forearm": 0.6, "l_thigh": 0.3, "r_thigh": 0.3}
+"""Share of a coat's thickness on each part."""
+
+
 def _coat(b: _Builder, coat: Coat) -> None:
     """Thicker trunk and sleeves, and a skirt whose hem follows the thighs half-way."""
     for c, part in enumerate(b.parts):
-        cover = {"trunk": 1.0, "l_arm": 0.8, "r_arm": 0.8, "l_forearm": 0.6, "r_forearm": 0.6, "l_thigh": 0.3, "r_thigh": 0.3}.get(part, 0.0)
-        cover = coat.hood / coat.thickness if part == "neck" else cover
-        b.radii[c] = (b.radii[c][0] + cover * coat.thickness * b.unit, b.radii[c][1] + cover * coat.thickness * b.unit)
+        padding = coat.hood if part == "neck" else coat.thickness * COVER.get(part, 0.0)
+        b.radii[c] = (b.radii[c][0] + padding * b.unit, b.radii[c][1] + padding * b.unit)
     at_hip = 0.1 * b.girth["hip"] + coat.thickness
     hem_radius = at_hip + coat.flare - 0.03
     drop = (1 + coat.length) * np.sqrt(np.square(b["l_knee"] - b["l_hip"]).sum(-1, keepdims=True)) - 0.3 * b.unit
@@ -196,9 +201,9 @@ def with_clothes(figure: Figure, condition: tuple[str, ...], rng: np.random.Gene
         figure = replace(
             figure,
             coat=Coat(
-                thickness=0.02 + 0.025 * draws[0],
-                length=0.25 + 0.75 * draws[1],
-                flare=0.01 + 0.05 * draws[2],
+                thickness=0.02 + 0.015 * draws[0],
+                length=0.35 + 0.5 * draws[1],
+                flare=0.01 + 0.03 * draws[2],
                 hood=0.05 * max(0.0, 2 * draws[3] - 1),
             ),
         )

@@ -9,6 +9,7 @@ and the principal components of people about it (in units of one standard deviat
 """
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def fit(path: Path) -> dict[str, np.ndarray]:
     """The table: mean `[11, 26, 3]`, people `[12, 11, 26, 3]`, clips `[6, 11, 26, 3]`, bones `[26]` m at 1 m head-top height."""
     recorded = np.load(path, allow_pickle=False)
     starts = recorded["offsets"]
-    clips = np.stack([series_of(recorded["joints"][a:b], float(recorded["fps"]))[0] for a, b in zip(starts, starts[1:], strict=False)])
+    clips = np.stack([series_of(recorded["joints"][a:b], float(recorded["fps"]))[0] for a, b in pairwise(starts)])
     who = recorded["subject"]
     names = sorted(set(who))
     people = np.stack([clips[who == name].mean(0) for name in names])
@@ -86,5 +87,6 @@ def fit(path: Path) -> dict[str, np.ndarray]:
 
 if __name__ == "__main__":
     table = fit(Path(sys.argv[1]))
-    np.savez_compressed(TABLE, **{name: value.astype(np.float16) for name, value in table.items()})
+    mean, people, within, bones = (table[name].astype(np.float16) for name in ("mean", "people", "clips", "bones"))
+    np.savez_compressed(TABLE, mean=mean, people=people, clips=within, bones=bones)
     print(f"{TABLE}: {TABLE.stat().st_size} bytes")

@@ -7,7 +7,7 @@ no gait. Mean bone ratios are of the recorded people, their spreads of 14 people
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from zlib import crc32
 
 import numpy as np
@@ -21,18 +21,22 @@ CADENCE = (0.87, 0.085, 0.044, 0.025)
 """Stride rate in Hz."""
 STRIDE = (1.13, 0.080, 0.046, 0.038)
 """Stride length in metres."""
+STRIDE_OVER_REACH = 1.85
+"""Stride length over the ankle's fore-aft excursion about the pelvis, in the recorded walks (1.76 to 2.03)."""
 
 BONE_SD = {
     "knee": 0.041, "ankle": 0.037, "ball": 0.05, "toe": 0.05, "hip": 0.034, "shoulder": 0.058, "elbow": 0.055, "wrist": 0.088,
     "palm": 0.06, "hand": 0.06, "spine": 0.03, "neck": 0.06, "head": 0.03,
 }  # fmt: skip
 """Relative SD between people of each pair of bones (thigh, shank, foot, toes, half hip, half shoulder, upper arm, forearm, ...)."""
+UPRIGHT = ("l_knee", "l_ankle", "spine1", "spine2", "chest", "neck1", "neck2", "head_top")
 GIRTH_SD = 0.13
 """Relative SD of a person's overall girth; regions differ by another `REGION_SD`."""
 REGION_SD = 0.07
-DAY = {"motion": 0.55, "bones": 0.3, "girth": 0.5}
-"""Day-to-day SD over the SD between people."""
-TAKE = {"motion": 0.2, "girth": 0.04}
+DAY = {"motion": 0.55, "bones": 0.3, "girth": 0.5, "region": 0.9}
+"""Day-to-day SD over the SD between people; regions change most, with what is worn."""
+TAKE = {"motion": 0.2, "girth": 0.15}
+"""The same from walk to walk of a day."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +64,10 @@ def _bone_ratios(rng: np.random.Generator) -> np.ndarray:
     return np.array([draws[bone[2:] if bone[1] == "_" else bone.rstrip("12").replace("chest", "spine").split("_")[0]] for bone in BONES])
 
 
-def _girths(rng: np.random.Generator) -> np.ndarray:
-    """Log girth `[12]`: a common part and one per region; head, hands and feet vary less."""
-    reach = np.array([0.35 if region in ("head", "hand", "foot", "ankle") else 1.0 for region in REGIONS])
-    return reach * (GIRTH_SD * rng.standard_normal() + REGION_SD * rng.standard_normal(len(REGIONS)))
+def _girths(rng: np.random.Generator, overall: float = 1.0, region: float = 1.0) -> np.ndarray:
+    """Log girth `[12]`: a common part and one per region, times the factors; head, hands and feet vary less."""
+    reach = np.array([0.35 if name in ("head", "hand", "foot", "ankle") else 1.0 for name in REGIONS])
+    return reach * (overall * GIRTH_SD * rng.standard_normal() + region * REGION_SD * rng.standard_normal(len(REGIONS)))
 
 
 def _motion(rng: np.random.Generator) -> np.ndarray:
@@ -77,14 +81,15 @@ def _pace(rng: np.random.Generator, level: int) -> np.ndarray:
     return rng.standard_normal(2) * (CADENCE[level], STRIDE[level])
 
 
+@lru_cache(maxsize=4)
 def event(seed: int, subject: str, session: str, conditions: tuple[str, ...], take: str, frames: tuple[int, int], fps: float) -> Event:
-    """The walk with this name: a function of its arguments alone."""
+    """The walk with this name: a function of its arguments alone, kept while its views are drawn one after the other."""
     what = "+".join(conditions)
     person, day = stream(seed, subject), stream(seed, subject, session)
     trial = stream(seed, subject, session, what, take)
     clothes = stream(seed, subject, session, what, "clothes")
     bones = np.exp(_bone_ratios(person) + DAY["bones"] * _bone_ratios(day))
-    girth = _girths(person) + DAY["girth"] * _girths(day) + TAKE["girth"] * trial.standard_normal() * 0.5
+    girth = _girths(person) + _girths(day, DAY["girth"], DAY["region"]) + _girths(trial, TAKE["girth"], TAKE["girth"])
     belly = 0.015 + 0.014 * person.standard_normal() + 0.006 * day.standard_normal()
     series = table()["mean"] + _motion(person) + DAY["motion"] * _motion(day) + TAKE["motion"] * _motion(trial)
     cadence, stride = np.array([CADENCE[0], STRIDE[0]]) + _pace(person, 1) + _pace(day, 2) + _pace(trial, 3)
@@ -103,8 +108,8 @@ def event(seed: int, subject: str, session: str, conditions: tuple[str, ...], ta
 
 
 def _height(lengths: np.ndarray) -> float:
-    """Length of the leg and trunk chain: what a stature scales."""
-    return float(sum(lengths[BONES.index(bone)] for bone in ("l_knee", "l_ankle", "spine1", "spine2", "chest", "neck1", "neck2", "head_top"))) + 0.14
+    """Legs, trunk and head as one line, in metres: what a stature scales. 0.14 is heel and skull beyond the joints."""
+    return float(lengths[[BONES.index(bone) for bone in UPRIGHT]].sum()) + 0.14
 
 
 def _encumbered(series: np.ndarray, figure: Figure, rng: np.random.Generator) -> np.ndarray:
@@ -130,13 +135,13 @@ def _directions(series: np.ndarray, phase: np.ndarray) -> np.ndarray:
 
 
 def _with_stride(series: np.ndarray, lengths: np.ndarray, stride: float) -> np.ndarray:
-    """Leg swing scaled so that the feet, not sliding, cover `stride` metres a cycle: the tangents of thigh and shank lean
-    are multiplied (short steps have straighter knees), and the feet's motion about their mean."""
+    """Leg swing scaled to a stride of so many metres: the tangents of thigh and shank lean are multiplied (short steps have
+    straighter knees), and the feet's motion about their mean."""
     phase = 2 * np.pi * np.arange(24) / 24
     series = series.copy()
     for _ in range(2):
         ankles = chain(_directions(series, phase), lengths)[:, [joint("l_ankle"), joint("r_ankle")], 0]
-        swing = np.clip(stride / (2 * np.ptp(ankles, axis=0).mean()), 0.6, 1.5)
+        swing = np.clip(stride / (STRIDE_OVER_REACH * np.ptp(ankles, axis=0).mean()), 0.6, 1.5)
         series[:, SHAFTS, 0] *= swing
         series[1:, FEET] *= swing
     return series

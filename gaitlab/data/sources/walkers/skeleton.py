@@ -5,10 +5,12 @@ Joints are `[..., 27, 3]` metres, x forward, y left, z up. A bone is named by th
 
 import numpy as np
 
-JOINTS = (
-    "pelvis l_hip l_knee l_ankle l_ball l_toe r_hip r_knee r_ankle r_ball r_toe spine1 spine2 chest neck1 neck2 head_top "
-    "l_shoulder l_elbow l_wrist l_palm l_hand r_shoulder r_elbow r_wrist r_palm r_hand"
-).split()
+JOINTS = [
+    "pelvis",
+    "l_hip", "l_knee", "l_ankle", "l_ball", "l_toe", "r_hip", "r_knee", "r_ankle", "r_ball", "r_toe",
+    "spine1", "spine2", "chest", "neck1", "neck2", "head_top",
+    "l_shoulder", "l_elbow", "l_wrist", "l_palm", "l_hand", "r_shoulder", "r_elbow", "r_wrist", "r_palm", "r_hand",
+]  # fmt: skip
 PARENTS = (-1, 0, 1, 2, 3, 4, 0, 6, 7, 8, 9, 0, 11, 12, 13, 14, 15, 13, 17, 18, 19, 20, 13, 22, 23, 24, 25)
 BONES = JOINTS[1:]
 MIRROR = np.array([JOINTS.index({"l": "r", "r": "l"}[j[0]] + j[1:] if j[1] == "_" else j) for j in JOINTS])

@@ -65,7 +65,7 @@ class WalkersSource(SourceConfig):
         sizes = {"train": self.train_subjects, "validation": self.validation_subjects, "test": self.test_subjects}
         return [
             Walk(
-                subject=f"{split[0]}{number:05d}",
+                subject=f"{split}{number:05d}",
                 session=str(session),
                 conditions=() if condition == "normal" else (condition,),
                 view=f"{view:03d}",
@@ -84,9 +84,7 @@ class WalkersSource(SourceConfig):
     def load(self, walk: Walk) -> dict[str, np.ndarray]:
         moment = event(self.seed, walk.subject, walk.session, walk.conditions, walk.take, self.frames, self.fps)
         noise = Noise().scaled(self.segmentation_noise)
-        seen = silhouettes(
-            capsules(moment.joints, moment.figure), Camera(azimuth=float(walk.view)), noise, stream(self.seed, walk.key)
-        )
+        seen = silhouettes(capsules(moment.joints, moment.figure), Camera(azimuth=float(walk.view)), noise, stream(self.seed, walk.key))
         return {"silhouette": seen}
 
     def checksum(self) -> str:
