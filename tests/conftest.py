@@ -4,8 +4,10 @@ import os
 import tempfile
 from pathlib import Path
 
-_HOME = tempfile.TemporaryDirectory(prefix="gaitlab-tests-")
-os.environ["GAITLAB_HOME"] = _HOME.name  # before anything of gaitlab is imported; inherited by every child process
+if "GAITLAB_TESTS_HOME" not in os.environ:  # a child process that imports this file stays in its parent's home
+    _HOME = tempfile.TemporaryDirectory(prefix="gaitlab-tests-")
+    os.environ["GAITLAB_TESTS_HOME"] = _HOME.name
+os.environ["GAITLAB_HOME"] = os.environ["GAITLAB_TESTS_HOME"]  # before anything of gaitlab is imported
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -29,5 +31,5 @@ TINY = WalkersSource(name="tiny", train_subjects=6, validation_subjects=2, test_
 @pytest.fixture(scope="session")
 def tiny_store() -> Store:
     """Shards of TINY in the tests' home, made once."""
-    root = Path(_HOME.name) / "data" / f"tiny-{TINY.checksum()[:8]}"
+    root = Path(os.environ["GAITLAB_HOME"]) / "data" / f"tiny-{TINY.checksum()[:8]}"
     return Store(root) if (root / "manifest.json").exists() else ingest(TINY, root, progress=False)

@@ -1,7 +1,7 @@
 """Shards computed by Ray Data, on one machine or a cluster. The folder they go to must be on storage that all nodes share."""
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import ray
@@ -9,7 +9,7 @@ import ray
 from gaitlab.data.writing import ShardInfo, ShardJob
 
 
-def ray_map(function: Callable[[ShardJob], ShardInfo], jobs: Sequence[ShardJob]) -> Iterator[ShardInfo]:
+def ray_map(function: Callable[[ShardJob], ShardInfo], jobs: Sequence[ShardJob]) -> Generator[ShardInfo, None, None]:
     """A `gaitlab.data.ingest.Run`: one Ray Data row, hence one task, per shard; one CPU each."""
     started = not ray.is_initialized()
     context = ray.data.DataContext.get_current()

@@ -167,12 +167,14 @@ def warp(frames: Tensor, source: np.ndarray, out: Tensor, which: np.ndarray) -> 
     """
     m, t, c, h, w = frames.shape
     width, device = out.shape[-1], frames.device
-    y, x = np.mgrid[:h, :width].reshape(2, -1)
-    target = torch.from_numpy(np.stack([x, y, np.ones_like(x)]).astype(np.float32)).to(device)
-    place = torch.from_numpy(source.astype(np.float32)).to(device) @ target
+    row = torch.arange(h, dtype=torch.float32, device=device).repeat_interleave(width)
+    column = torch.arange(width, dtype=torch.float32, device=device).repeat(h)
+    matrix = torch.from_numpy(source.astype(np.float32)).to(device)[..., None]
+    # Not a matrix product: its rounding may depend on the number of clips, that is on the number of workers.
+    x, y, scale = (matrix[:, i, 0] * column + matrix[:, i, 1] * row + matrix[:, i, 2] for i in range(3))
     # The table has a margin of one zero pixel on every side; a place further outside falls onto the margin.
-    x = (place[:, 0] / place[:, 2]).clamp_(-1, w - 1e-4).add_(1)
-    y = (place[:, 1] / place[:, 2]).clamp_(-1, h - 1e-4).add_(1)
+    x = (x / scale).clamp_(-1, w - 1e-4).add_(1)
+    y = (y / scale).clamp_(-1, h - 1e-4).add_(1)
     left, top = x.floor(), y.floor()
     x -= left
     y -= top

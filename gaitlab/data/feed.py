@@ -1,6 +1,7 @@
 """From a store to batches: P x K draws, frame numbers, packed bits to the device, and everything else there."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -167,14 +168,19 @@ def stream(
     return _unlabelled(store, LocalFrames(store, {spec.modality for spec in clips.values()}), rows, clips, device, seed, step)
 
 
-def ahead(make: Callable[[int], Batch], start: int, stop: int) -> Iterator[Batch]:
-    """make(start), ..., make(stop - 1), each made in a thread while its predecessor is in use."""
-    with ThreadPoolExecutor(1, "feed") as thread:
-        coming = thread.submit(make, start) if start < stop else None
-        for step in range(start, stop):
-            now, coming = coming, thread.submit(make, step + 1) if step + 1 < stop else None
-            assert now is not None
-            yield now.result()
+def ahead(make: Callable[[int], Batch], start: int, stop: int, depth: int = 1) -> Generator[Batch]:
+    """make(start), ..., make(stop - 1); while one is in use, threads make the next `depth`."""
+    with ThreadPoolExecutor(depth, "feed") as threads:
+        coming = deque(threads.submit(make, step) for step in range(start, min(start + depth, stop)))
+        try:
+            for step in range(start + depth, stop + depth):
+                now = coming.popleft().result()
+                if step < stop:
+                    coming.append(threads.submit(make, step))
+                yield now
+        finally:
+            for batch in coming:
+                batch.cancel()
 
 
 def _unlabelled(

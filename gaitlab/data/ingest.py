@@ -13,9 +13,10 @@ import platform
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, get_args
@@ -31,23 +32,28 @@ WALKS_PER_GROUP = 1000
 """A subject is one row group; one with more walks (the anonymous `probe` of GREW and HID) is several."""
 
 
-Run = Callable[[Callable[[ShardJob], ShardInfo], Sequence[ShardJob]], Iterable[ShardInfo]]
-"""How shards are computed: a map whose results may come in any order."""
+Run = Callable[[Callable[[ShardJob], ShardInfo], Sequence[ShardJob]], Generator[ShardInfo, None, None]]
+"""How shards are computed: a map whose results may come in any order; closing it stops the work."""
 
 
-def serial(function: Callable[[ShardJob], ShardInfo], jobs: Sequence[ShardJob]) -> Iterator[ShardInfo]:
+def serial(function: Callable[[ShardJob], ShardInfo], jobs: Sequence[ShardJob]) -> Generator[ShardInfo, None, None]:
     """One after the other, here."""
-    return map(function, jobs)
+    yield from map(function, jobs)
 
 
 def processes(n: int) -> Run:
     """On `n` fresh processes of this machine."""
 
-    def run(function: Callable[[ShardJob], ShardInfo], jobs: Sequence[ShardJob]) -> Iterator[ShardInfo]:
-        with ProcessPoolExecutor(n, mp_context=get_context("spawn")) as pool:
+    def run(function: Callable[[ShardJob], ShardInfo], jobs: Sequence[ShardJob]) -> Generator[ShardInfo, None, None]:
+        pool = ProcessPoolExecutor(min(n, len(jobs)), mp_context=get_context("spawn"))
+        try:
             yield from pool.map(function, jobs)
+        except BrokenProcessPool:
+            raise ValueError("a worker process of the ingest died (out of memory?); try fewer workers") from None
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    return run
+    return run if n > 1 else serial
 
 
 def ingest(
@@ -132,11 +138,11 @@ def _groups(walks: Sequence[Walk]) -> Iterator[tuple[Walk, ...]]:
             start = i
 
 
-def _collect(results: Iterable[ShardInfo], jobs: Sequence[ShardJob], title: str, progress: bool) -> list[ShardInfo]:
+def _collect(results: Generator[ShardInfo, None, None], jobs: Sequence[ShardJob], title: str, progress: bool) -> list[ShardInfo]:
     infos: list[ShardInfo] = []
     problems: list[str] = []
     walks_of = {job.file: sum(map(len, job.groups)) for job in jobs}
-    with progress_bar(title, sum(walks_of.values()), progress) as advance:
+    with closing(results), progress_bar(title, sum(walks_of.values()), progress) as advance:
         for info in results:
             infos.append(info)
             problems += info.problems

@@ -30,6 +30,11 @@ def unpack(stored: Tensor, shape: tuple[int, int, int], packed: bool, width: int
         return stored.unflatten(-1, shape)[..., crop].contiguous()
     if stored.device.type == "cpu":
         return _unpack_cpu(stored, shape, crop, buffers)
+    return unpack_by_shifts(stored, shape, crop)
+
+
+def unpack_by_shifts(stored: Tensor, shape: tuple[int, int, int], crop: slice) -> Tensor:
+    """How a GPU unpacks."""
     shift = torch.arange(7, -1, -1, dtype=torch.uint8, device=stored.device)
     pixels = (stored.unsqueeze(-1) >> shift & 1).flatten(-2)[..., : shape[0] * shape[1] * shape[2]]
     return pixels.unflatten(-1, shape)[..., crop] * 255
@@ -38,7 +43,7 @@ def unpack(stored: Tensor, shape: tuple[int, int, int], packed: bool, width: int
 def _unpack_cpu(stored: Tensor, shape: tuple[int, int, int], crop: slice, buffers: Buffers) -> Tensor:
     """Rows of 64 pixels lose their margins while they are bits (eight times less to move); other widths as pixels."""
     bits, (c, h, w), kept = stored.contiguous().numpy(), shape, crop.stop - crop.start
-    cut = w == 64 and 32 <= kept < 64 and kept % 4 == 0 and c * h % 2 == 0
+    cut = w == 64 and 32 <= kept < 64 and kept % 4 == 0 and c * h % 2 == 0 and bits.size > 0
     if cut:
         bits = _crop_bits(bits, crop.start, kept)
     bits = bits.reshape(-1, bits.shape[-1])

@@ -10,16 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
+COLOURS = ("#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 """Distinct for colour-blind readers too (Okabe & Ito)."""
 
 
 def cmc_figure(curves: Mapping[str, np.ndarray], *, title: str = "Cumulative match") -> Figure:
     """label -> percent at rank 1, 2, ..."""
     figure, axes = _canvas(6.4, 4.2, title)
-    for (label, curve), colour in zip(curves.items(), _cycle(len(curves)), strict=True):
+    for (label, curve), colour in zip(curves.items(), _colours(curves), strict=True):
         ranks = np.arange(1, len(curve) + 1)
-        axes.plot(ranks, curve, color=colour, marker="o", markersize=2.5, linewidth=1.6, label=f"{label}  ({curve[0]:.1f} %)")
+        axes.plot(ranks, curve, color=colour, linewidth=1.8, label=f"{label}  ({curve[0]:.1f} %)")
     axes.set(xscale="log", xlabel="rank k", ylabel="probes with a mate among the first k (%)", ylim=(0, 101))
     longest = max(len(curve) for curve in curves.values())
     ticks = [k for k in (1, 2, 5, 10, 20, 50, 100) if k <= longest]
@@ -34,7 +34,7 @@ def score_figure(positives: np.ndarray, negatives: np.ndarray, *, title: str = "
     figure, axes = _canvas(6.4, 3.6, title)
     both = np.concatenate([positives, negatives])
     edges = np.linspace(both.min(), np.nextafter(both.max(), np.inf), 81).tolist()
-    for values, label, colour in ((positives, "same person", COLOURS[0]), (negatives, "different people", COLOURS[1])):
+    for values, label, colour in ((positives, "same person", COLOURS[1]), (negatives, "different people", COLOURS[0])):
         axes.hist(values, edges, density=True, color=colour, alpha=0.45, label=label)
         axes.hist(values, edges, density=True, color=colour, histtype="step", linewidth=1.2)
     threshold, error = equal_error(positives, negatives)
@@ -59,7 +59,7 @@ def bars_figure(rank1: Mapping[str, pd.Series], *, title: str = "Rank-1 by condi
     sets = list(next(iter(rank1.values())).index)
     figure, axes = _canvas(max(5.0, 1.1 + 0.42 * len(sets) * (len(rank1) + 1)), 3.8, title)
     width = 0.84 / len(rank1)
-    for i, ((label, values), colour) in enumerate(zip(rank1.items(), _cycle(len(rank1)), strict=True)):
+    for i, ((label, values), colour) in enumerate(zip(rank1.items(), _colours(rank1), strict=True)):
         at = np.arange(len(sets)) + (i - (len(rank1) - 1) / 2) * width
         bars = axes.bar(at, values.reindex(sets), width * 0.94, color=colour, label=label)
         axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=1.5, color="#333333")
@@ -105,8 +105,8 @@ def clip_sheet(clips: np.ndarray, titles: Sequence[str], *, frames: int = 10, ti
     sheet = np.full((n * (h + gap) - gap, len(shown) * (w + gap) - gap), 0.5)
     for i, j in np.ndindex(n, len(shown)):
         sheet[i * (h + gap) : i * (h + gap) + h, j * (w + gap) : j * (w + gap) + w] = pictures[i, shown[j]] / peak
-    scale = 0.011
-    figure = Figure(figsize=(sheet.shape[1] * scale + 1.8, sheet.shape[0] * scale + 0.7), dpi=120, layout="constrained")
+    scale, margin = 0.011, 0.4 + 0.075 * max(map(len, titles))
+    figure = Figure(figsize=(sheet.shape[1] * scale + margin, sheet.shape[0] * scale + 0.8), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_yticks([i * (h + gap) + h / 2 for i in range(n)], titles)
@@ -128,8 +128,10 @@ def _canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _cycle(n: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(n)]
+def _colours(labels: Mapping[str, object]) -> list[str]:
+    """One for each label in turn; chance is grey."""
+    named = [label for label in labels if label != "chance"]
+    return ["#b0b0b0" if label == "chance" else COLOURS[named.index(label) % len(COLOURS)] for label in labels]
 
 
 def _off_diagonal(matrix: pd.DataFrame) -> float:

@@ -52,7 +52,11 @@ class Where:
         return found
 
     def __str__(self) -> str:
-        parts = [f"{name} {_spell(value)}" for name, value in vars(self).items() if value is not None]
+        asked = {name: value for name, value in vars(self).items() if value is not None}
+        parts = [
+            f"{name} {_spell(value) if name in ('conditions', 'contains') else ' | '.join(_spell(v) for v in value)}"
+            for name, value in asked.items()
+        ]
         return ", ".join(parts) or "any walk"
 
 
@@ -111,8 +115,8 @@ def select(index: pd.DataFrame, protocol: RetrievalProtocol) -> Selection:
         raise ValueError(f"protocol {protocol.name}: no walk of split {protocol.split!r}; the index has {there}")
     rows = np.flatnonzero(inside)
     walks = index.iloc[rows]
-    gallery = _found(walks, protocol.gallery, f"protocol {protocol.name}: its gallery")
-    masks = {name: _found(walks, where, f"protocol {protocol.name}: its probe set {name}") for name, where in protocol.probes.items()}
+    gallery = _found(walks, protocol.gallery, f"protocol {protocol.name}: the gallery")
+    masks = {name: _found(walks, where, f"protocol {protocol.name}: probe set {name}") for name, where in protocol.probes.items()}
     for name, mask in masks.items():
         if (mask & gallery).any():
             shared = walks["key"].iloc[int(np.flatnonzero(mask & gallery)[0])]
@@ -133,7 +137,6 @@ def _found(walks: pd.DataFrame, where: Where, what: str) -> np.ndarray:
     raise ValueError(f"{what} ({where}) matches none of the {len(walks)} walks; they have {'; '.join(there)}")
 
 
-def _spell(value: object) -> str:
-    if isinstance(value, str):
-        return value or "(none)"
-    return "+".join(str(v) or "(none)" for v in value) or "(plain)"  # type: ignore[attr-defined]
+def _spell(value: str | tuple[str, ...]) -> str:
+    """A label, or a set of conditions."""
+    return (value or "(none)") if isinstance(value, str) else "+".join(value) or "(plain)"

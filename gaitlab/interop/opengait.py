@@ -178,8 +178,8 @@ def _deepgaitv2(network: DeepGaitV2) -> list[tuple[str, str]]:
         ours = rf"backbone\.stages\.{i}\.(\d+)\."
         theirs = rf"layer{i + 1}.forward_block.\1." if type(stage[0]) is Block2D else rf"layer{i + 1}.\1."
         if isinstance(stage[0], BlockP3D):
-            rules += [(rf"{ours}conv(\d)\.", rf"{theirs}conv\2.forward_block.0."), (rf"{ours}bn(\d)\.", rf"{theirs}conv\2.forward_block.1.")]
-            rules += [(rf"{ours}time\.", rf"{theirs}shortcut3d."), (rf"{ours}time_bn\.", rf"{theirs}sbn.")]
+            rules += [(rf"{ours}conv(\d)\.", rf"{theirs}conv\2.forward_block.0."), (rf"{ours}time\.", rf"{theirs}shortcut3d.")]
+            rules += [(rf"{ours}bn(\d)\.", rf"{theirs}conv\2.forward_block.1."), (rf"{ours}time_bn\.", rf"{theirs}sbn.")]
         rules += [(rf"{ours}shortcut\.", rf"{theirs}downsample."), (ours, theirs)]
     return rules + HEADS
 
@@ -227,13 +227,13 @@ def load_state(network: Supervised | Backbone, peer_state: Mapping[str, Tensor])
     network.load_state_dict(loaded)
 
 
-def export_state(network: Supervised, shapes: Mapping[str, Sequence[int]] | None = None) -> dict[str, Tensor]:
+def export_state(network: Supervised) -> dict[str, Tensor]:
     """Our weights under OpenGait's names and in its shapes (1x1 shortcuts of P3D and 3D stages are 3D convolutions there)."""
     state = network.state_dict()
     out = {}
     for ours, theirs in peer_names(network).items():
         tensor = state[ours]
-        in_time = not isinstance(network.backbone, GaitSet) and ".downsample.0." in theirs and ".forward_block." not in theirs
+        in_time = isinstance(network.backbone, DeepGaitV2) and ".downsample.0." in theirs and ".forward_block." not in theirs
         out[theirs] = (tensor.unsqueeze(-1) if in_time else tensor).detach().cpu().clone()
     return out
 

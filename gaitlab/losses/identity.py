@@ -11,7 +11,5 @@ def part_cross_entropy(logits: Tensor, subject: Tensor, *, scale: float = 16.0, 
     """
     n, p, k = logits.shape
     labels = subject[:, None].expand(n, p).reshape(-1)
-    total = F.cross_entropy(
-        logits.float().reshape(n * p, k) * scale, labels, label_smoothing=smoothing, ignore_index=-1, reduction="sum"
-    )
+    total = F.cross_entropy(logits.float().reshape(n * p, k) * scale, labels, label_smoothing=smoothing, ignore_index=-1, reduction="sum")
     return total / (labels >= 0).sum().clamp(min=1)

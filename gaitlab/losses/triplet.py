@@ -34,7 +34,7 @@ def part_triplet(z: Tensor, subject: Tensor, *, margin: float = 0.2) -> Triplet:
         labelled = subject >= 0
         same = (subject[:, None] == subject[None, :]) & labelled[:, None] & labelled[None, :]
         other = (subject[:, None] != subject[None, :]) & labelled[:, None] & labelled[None, :]
-        d = part_distances(z.float())
+        d = part_distances(z if z.dtype == torch.float64 else z.float())
         with torch.no_grad():
             weight = _active(d, same, other, margin)
             active = weight.clamp(min=0).sum((1, 2))
@@ -54,12 +54,16 @@ def part_triplet(z: Tensor, subject: Tensor, *, margin: float = 0.2) -> Triplet:
 
 
 def part_distances(z: Tensor) -> Tensor:
-    """Euclidean distances between the walks of `n p d` in each part, `p n n`; exactly 0, without gradient, on the diagonal."""
-    x = (z - z.detach().mean(0)).transpose(0, 1)  # shifted to the mean, differences lose fewer digits
+    """Euclidean distances between the walks of `n p d` in each part, `p n n`.
+
+    |a|^2 + |b|^2 - 2ab, like the reference recipes: a distance near 0 carries rounding noise of some 3e-4 |a| in float32. A walk's
+    distance to itself is just that noise, and has no gradient.
+    """
+    x = z.transpose(0, 1)
     norm = x.square().sum(2)
     squared = norm[:, :, None] + norm[:, None, :] - 2 * torch.bmm(x, x.transpose(1, 2))
-    diagonal = torch.eye(len(z), dtype=torch.bool, device=z.device)
-    return F.relu(squared.masked_fill(diagonal, 0.0)).sqrt()
+    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    return F.relu(torch.where(itself, squared.detach(), squared)).sqrt()
 
 
 def _active(d: Tensor, same: Tensor, other: Tensor, margin: float) -> Tensor:

@@ -18,7 +18,7 @@ class TimeConv(nn.Conv3d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, (3, 1, 1), padding=(1, 0, 0), bias=False)
 
-    def forward(self, frames: Tensor, sizes: Sequence[int]) -> Tensor:
+    def forward(self, frames: Tensor, sizes: Sequence[int]) -> Tensor:  # type: ignore[override]
         return across_time(self._mix, frames, sizes)
 
     def _mix(self, clips: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class SpaceTimeConv(nn.Conv3d):
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
         super().__init__(c_in, c_out, 3, stride=(1, stride, stride), padding=1, bias=False)
 
-    def forward(self, frames: Tensor, sizes: Sequence[int]) -> Tensor:
+    def forward(self, frames: Tensor, sizes: Sequence[int]) -> Tensor:  # type: ignore[override]
         return across_time(lambda clips: super(SpaceTimeConv, self).forward(clips.transpose(1, 2)).transpose(1, 2), frames, sizes)
 
 

@@ -26,7 +26,11 @@ def synchronise(module: nn.Module) -> nn.Module:
             exact.synced = True
             exact.train(child.training)
             exact.weight, exact.bias = child.weight, child.bias
-            exact.running_mean, exact.running_var, exact.num_batches_tracked = child.running_mean, child.running_var, child.num_batches_tracked
+            exact.running_mean, exact.running_var, exact.num_batches_tracked = (
+                child.running_mean,
+                child.running_var,
+                child.num_batches_tracked,
+            )
             setattr(module, name, exact)
         else:
             synchronise(child)

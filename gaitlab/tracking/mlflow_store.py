@@ -39,7 +39,11 @@ def database_file(uri: str) -> Path | None:
 
 def open_store(uri: str) -> Any:
     """A client. The first one creates the database (1.5-5 s), one process at a time: parallel migrations break each other."""
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"}
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    }
     brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
     for name, value in (quiet | brief).items():
         os.environ.setdefault(name, value)

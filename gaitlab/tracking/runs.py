@@ -1,7 +1,8 @@
 """A training run in MLflow: its config, provenance, curves, tables and pictures.
 
 MLflow costs 2-4 s to import and to open its database, and a store may be slow or away. So one thread of the tracker talks to
-it, in order: `start` returns at once, and `log` neither waits for the store nor fails because of it. What could not be
+it, in order: `start` returns at once, and `log` neither waits for the store nor fails because of it. The thread leaves the
+processor to the first training step: it begins at the first `log`, or when the run's id is asked for. What could not be
 delivered lies in `<run folder>/spool/` and is delivered when the store answers again or when the run is reopened.
 """
 
@@ -14,6 +15,7 @@ import os
 import shutil
 import socket
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 5.0
 FLUSH_POINTS = 500
+START_SECONDS = 10.0
+"""The store is opened after this long even if nothing was logged."""
 RETRY_SECONDS = 60.0
 """After a failed delivery the store is left alone for this long."""
 
@@ -63,6 +67,7 @@ class Tracker:
         self._warned = False
         self._finished = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
+        self._wanted = threading.Event()
         self._connected: Future[str] = Future()
         self._flushing: Future[None] | None = None
 
@@ -89,7 +94,7 @@ class Tracker:
     @property
     def run_id(self) -> str:
         """MLflow's id of the run; waits for the store when the run is new (`offline-...` if the store is away)."""
-        return self._given or self._connected.result()
+        return self._given or self._connection()
 
     @property
     def folder(self) -> Path:
@@ -98,6 +103,7 @@ class Tracker:
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Points of curves at optimiser step `step`; names like `train/triplet`. Buffered."""
+        self._wanted.set()
         now = int(time.time() * 1000)
         self._buffer += [Point(mlflow_store.legal(key), float(value), step, now) for key, value in metrics.items()]
         due = len(self._buffer) >= FLUSH_POINTS or time.monotonic() - self._flushed >= FLUSH_SECONDS
@@ -111,6 +117,7 @@ class Tracker:
 
     def flush(self) -> None:
         """Returns when all that was logged is in the store or in the spool; a checkpoint follows it, so no curve has a gap."""
+        self._wanted.set()
         self._thread.submit(self._flush).result()
 
     def table(self, name: str, frame: "pandas.DataFrame") -> None:
@@ -132,12 +139,13 @@ class Tracker:
         if self._finished:
             return
         self._finished = True
+        self._wanted.set()
         self._thread.submit(self._finish, status).result()
         self._thread.shutdown()
 
     def how_to_open(self) -> str:
         """What to type, and the page of this run."""
-        run_id = self._connected.result()
+        run_id = self._connection()
         if self._client is None:
             return f"the store {self.uri} did not answer; the run's metrics lie in {self._spool}"
         page = f"#/experiments/{self._experiment_id}/runs/{run_id}"
@@ -155,10 +163,22 @@ class Tracker:
         else:
             self.finish("KILLED" if issubclass(kind, (KeyboardInterrupt, SystemExit)) else "FAILED")
 
+    def _connection(self) -> str:
+        """Wait for the store; the run's id."""
+        self._wanted.set()
+        return self._connected.result()
+
+    def _artifact(self, path: str, content: bytes) -> None:
+        """Into the spool now, to the store in the tracker's thread."""
+        self._connection()
+        self._store(path, content)
+        self._thread.submit(self._upload)
+
     # -- everything below runs in the tracker's own thread ----------------------------------------------------------------
 
     def _connect(self, experiment: Experiment, data_hash: str, parent: str | None, tags: dict[str, str], system: bool) -> str:
         """The run's id; an id of our own when the store is away."""
+        self._wanted.wait(START_SECONDS)
         tags = _tags(experiment, data_hash) | tags
         run_id, new = self._given, self._given is None
         try:
@@ -243,12 +263,6 @@ class Tracker:
         for point in points:
             self._last[point.key] = max(point.step, self._last.get(point.key, -1))
         return points
-
-    def _artifact(self, path: str, content: bytes) -> None:
-        """Called by the loop: into the spool now, to the store in the tracker's thread."""
-        self._connected.result()
-        self._store(path, content)
-        self._thread.submit(self._upload)
 
     def _store(self, path: str, content: bytes) -> None:
         target = self._spool / "artifacts" / path

@@ -181,7 +181,7 @@ class FiniteGuard:
         self.in_a_row += 1
         self.skipped += 1
         if self.in_a_row > self.patience:
-            terms = ", ".join(f"{k} {float(v):.4g}" for k, v in losses.terms.items())
+            terms = ", ".join(f"{k} {v.item():.4g}" for k, v in losses.terms.items())
             raise FloatingPointError(
                 f"{self.in_a_row} steps in a row had no finite gradient, the last one step {step} ({terms}); "
                 "try a lower rate (--optim.lr), --optim.warmup 1000, --optim.clip-norm 10 or --train.precision float32"

@@ -48,7 +48,7 @@ class LocalRun:
             return method
         synchronise(method)
         on_cuda = self.device.type == "cuda"
-        return DistributedDataParallel(method, device_ids=[self.device.index] if on_cuda else None, broadcast_buffers=False)
+        return DistributedDataParallel(method, device_ids=[self.device.index] if on_cuda else None, forward_sync_buffers=False)
 
     def save(self, state: dict[str, Any], step: int, metrics: dict[str, float], best: int | None) -> None:
         """Keep `state` as the checkpoint of `step` (rank 0 writes); older ones go, but for the best."""

@@ -26,7 +26,7 @@ def test_ray_accepts_it(config: dict[str, Any]) -> None:
 
 def test_ray_would_have_noticed_a_typo(config: dict[str, Any]) -> None:
     for wrong in ({"idle_timeout": 5}, {"head_node_type": "haed"}, {"max_workers": "many"}):
-        with pytest.raises(Exception, match="idle_timeout|head_node_type|haed|many"):
+        with pytest.raises(Exception, match=r"idle_timeout|head_node_type|haed|many"):
             validate_config(prepare_config(copy.deepcopy(config) | wrong))
 
 

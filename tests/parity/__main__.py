@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.parity import networks
+from tests.parity import evaluation, networks, pretreatment
 from tests.parity.check import Verdict
 
 SHARED = Path(os.environ.get("GAITLAB_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -18,6 +18,10 @@ def runners(folder: Path) -> Iterator[tuple[Path, Runner]]:
     """Every golden of a folder with the function that runs it."""
     for path in sorted(folder.glob("*.json")):
         yield path, networks.run
+    for path in sorted(folder.glob("pretreatment*.npz")):
+        yield path, pretreatment.run
+    for path in evaluation.goldens(folder):
+        yield path, evaluation.golden
 
 
 def main(folder: Path) -> int:

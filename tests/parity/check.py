@@ -43,7 +43,9 @@ class Verdict:
         if not self.checks:
             return f"FAIL  {self.golden}: nothing was checked"
         largest = max(self.checks, key=lambda check: check.error)
-        closest = max(self.checks, key=lambda check: check.error / check.tolerance)
+        text = f"{self.golden}: {len(self.checks)} checks, largest relative error {largest.error:.1e} ({largest.name})"
         failed = [f"{check.name} {check.error:.1e} > {check.tolerance:.0e}" for check in self.checks if not check.passed]
-        end = f"; FAILED: {', '.join(failed)}" if failed else f"; nearest to its tolerance: {closest.name} {closest.error:.1e} of {closest.tolerance:.0e}"
-        return f"{'FAIL' if failed else 'pass'}  {self.golden}: {len(self.checks)} checks, largest relative error {largest.error:.1e} ({largest.name}){end}"
+        if failed:
+            return f"FAIL  {text}; failed: {', '.join(failed)}"
+        nearest = max(self.checks, key=lambda check: check.error / check.tolerance)
+        return f"pass  {text}; nearest to its tolerance: {nearest.name} {nearest.error:.1e} of {nearest.tolerance:.0e}"

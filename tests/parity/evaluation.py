@@ -7,7 +7,7 @@ most that an unrounded mean differs by); both sides are divided by the golden's 
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gaitlab.data.sources.datasets import Layout, layout
 from gaitlab.evaluation.evaluate import Result, evaluate
 from gaitlab.evaluation.protocol import Distance, RetrievalProtocol
 from gaitlab.evaluation.protocols import CASIA_B, CASIA_B_CROSS, GAIT3D, SUSTECH1K
@@ -25,24 +26,7 @@ from tests.parity.check import Check, Verdict
 CHANNELS, PARTS = 64, 16
 ROUNDED = 0.005 + 1e-9
 DISTANCES: dict[str, Distance] = {"euc": "euclidean", "cos": "cosine"}
-CONDITIONS = {
-    "bg": "bag",
-    "cl": "clothing",
-    "cr": "carrying",
-    "ub": "umbrella",
-    "uf": "uniform",
-    "oc": "occlusion",
-    "nt": "night",
-}
 SPELLING = {"Umberalla": "Umbrella"}
-
-
-def run(folder: Path) -> Iterator[tuple[str, float, bool]]:
-    """(golden, largest relative error, passed) of every supported evaluation golden in `folder`, which holds `eval/`."""
-    for path in goldens(folder):
-        verdict = golden(path)
-        if not verdict.todo:
-            yield verdict.golden, max(check.error for check in verdict.checks), verdict.passed
 
 
 def goldens(folder: Path) -> list[Path]:
@@ -60,7 +44,8 @@ def golden(path: Path) -> Verdict:
     with gzip.open(path.with_suffix(".rows.json.gz"), "rt") as file:
         rows = json.load(file)
     x = embeddings(rows)
-    SUPPORTED[path.stem](verdict, expected, index_of(rows), x, path)
+    names, compare = SUPPORTED[path.stem]
+    compare(verdict, expected, index_of(rows, layout(names)), x, path)
     return verdict
 
 
@@ -80,24 +65,14 @@ def embeddings(rows: Mapping[str, Any]) -> np.ndarray:
     return np.ascontiguousarray(x.transpose(0, 2, 1))
 
 
-def index_of(rows: Mapping[str, Any]) -> pd.DataFrame:
+def index_of(rows: Mapping[str, Any], names: Layout) -> pd.DataFrame:
     """The index that an ingested data set with these labels, types and views would have."""
     probe = rows.get("is_probe", [False] * len(rows["labels"]))
     walks = []
     for subject, kind, view, role in zip(rows["labels"], rows["types"], rows["views"], probe, strict=True):
-        walks.append(
-            {"key": f"{subject}/{kind}/{view}", "subject": subject, "view": view, "split": "test", "role": "probe" if role else ""}
-            | parsed(kind)
-        )
+        known = {"key": f"{subject}/{kind}/{view}", "subject": subject, "split": "test", "role": "probe" if role else ""}
+        walks.append(known | {"session": "", "take": ""} | names.parse(kind, view))
     return pd.DataFrame(walks)
-
-
-def parsed(kind: str) -> dict[str, Any]:
-    """Session, conditions and take of a TYPE: `bg-01` (CASIA-B), `03-bg-nt` (SUSTech1K), or a session's name."""
-    head, *tail = kind.split("-")
-    if head == "nm" or head in CONDITIONS:
-        return {"session": "", "take": tail[0], "conditions": tuple(CONDITIONS[c] for c in (head,) if c in CONDITIONS)}
-    return {"session": head, "take": "", "conditions": tuple(sorted(CONDITIONS[c] for c in tail if c in CONDITIONS))}
 
 
 # -- one function a protocol -------------------------------------------------------------------------------------------
@@ -175,8 +150,11 @@ def check(verdict: Verdict, name: str, ours: Any, theirs: Any, tolerance: float)
     verdict.checks.append(Check(name, error / scale, tolerance / scale))
 
 
-SUPPORTED: dict[str, Callable[[Verdict, Mapping[str, Any], pd.DataFrame, np.ndarray, Path], None]] = {
-    "casiab": casia_b,
-    "gait3d": gait3d,
-    "sustech1k": sustech1k,
+Comparison = Callable[[Verdict, Mapping[str, Any], pd.DataFrame, np.ndarray, Path], None]
+
+SUPPORTED: dict[str, tuple[str, Comparison]] = {
+    "casiab": ("casia-b", casia_b),
+    "gait3d": ("gait3d", gait3d),
+    "sustech1k": ("sustech1k", sustech1k),
 }
+"""Golden -> how its data set names walks, and what is compared."""

@@ -33,13 +33,12 @@ def run(path: Path) -> Verdict:
         verdict.todo = f"input {golden['input']!r}"
         return verdict
     try:
-        build(golden)
+        model = build(golden)
     except UnknownModel as reason:
         verdict.todo = str(reason)
         return verdict
-    evaluation(verdict, build(golden), golden, arrays)
-    training(verdict, build(golden), golden, arrays)
-    trajectory(verdict, build(golden), golden)
+    evaluation(verdict, model, golden, arrays)
+    training(verdict, model, golden, arrays)
     return verdict
 
 
@@ -73,10 +72,27 @@ def evaluation(verdict: Verdict, model: Supervised, golden: dict[str, Any], arra
 
 
 def training(verdict: Verdict, model: Supervised, golden: dict[str, Any], arrays: Any) -> None:
-    """One forward and backward pass with batch statistics."""
-    train, config = golden["train"], model.config
-    batch = training_batch(golden)
+    """SGD steps on one batch; the first one's outputs, losses, gradients and batch-norm statistics in detail."""
+    sgd, batch = golden["train"]["sgd"], training_batch(golden)
+    optimiser = torch.optim.SGD(model.parameters(), lr=sgd["lr"], momentum=sgd["momentum"], weight_decay=sgd["weight_decay"])
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, sgd["milestones"], sgd["gamma"])
     model.train()
+    total = first_pass(verdict, model, batch, golden, arrays)
+    for step, (expected, tolerance) in enumerate(zip(sgd["same_batch_total_loss"], TRAJECTORY, strict=False)):
+        if step > 0:
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad()
+            with torch.set_grad_enabled(step + 1 < len(TRAJECTORY)):
+                total = model(batch, torch.Generator()).total()
+                if total.requires_grad:
+                    total.backward()
+        verdict.compare(f"sgd step {step}", total.item(), expected, tolerance)
+
+
+def first_pass(verdict: Verdict, model: Supervised, batch: Batch, golden: dict[str, Any], arrays: Any) -> Tensor:
+    """Forward and backward with batch statistics; the total loss."""
+    train, config = golden["train"], model.config
     z = model.encode(batch, torch.Generator())
     verdict.compare("train_embed", z.detach().transpose(1, 2), arrays["train_embed"], 5e-5)
     triplet = part_triplet(z, batch.subject, margin=config.margin)
@@ -85,14 +101,15 @@ def training(verdict: Verdict, model: Supervised, golden: dict[str, Any], arrays
     verdict.compare("triplet_num", triplet.active, arrays["train_triplet_num_per_part"], 1e-2)
     verdict.compare("triplet_hard", triplet.hardest, arrays["train_triplet_hard_per_part"], 1e-2)
     verdict.compare("triplet_mean_dist", triplet.distance, arrays["train_triplet_mean_dist_per_part"], 1e-2)
-    objective = config.triplet_weight * triplet.loss
+    total = config.triplet_weight * triplet.loss
     if model.neck is not None:
         logits = model.neck(z)[1]
         verdict.compare("train_logits", logits.detach().transpose(1, 2), arrays["train_logits"], 5e-5)
         softmax = part_cross_entropy(logits, batch.subject, scale=config.scale, smoothing=config.smoothing)
         verdict.compare("softmax", softmax.item(), train["loss"]["softmax"], 1e-4)
-        objective = objective + config.identity_weight * softmax
-    objective.backward()
+        total = total + config.identity_weight * softmax
+    verdict.compare("total", total.item(), train["loss"]["total"], 1e-3)
+    total.backward()
     theirs = peer_names(model)
     gradients = {theirs[name]: float(parameter.grad.norm()) for name, parameter in model.named_parameters() if parameter.grad is not None}
     floor = 1e-6 * max(train["grad_norm"].values())
@@ -102,27 +119,9 @@ def training(verdict: Verdict, model: Supervised, golden: dict[str, Any], arrays
     statistics = {theirs[name]: value for name, value in model.named_buffers()}
     for name, (mean, std) in train["bn_after_one_step"].items():
         value = statistics[name]
-        # A mean near zero is compared on the scale of its spread.
-        scale = max(abs(mean), std)
-        verdict.checks.append(Check(f"bn {name}", max(abs(value.mean().item() - mean), abs(value.std().item() - std)) / scale, 1e-4))
-
-
-def trajectory(verdict: Verdict, model: Supervised, golden: dict[str, Any]) -> None:
-    """Total loss of successive SGD steps on one batch, the first before any step."""
-    sgd = golden["train"]["sgd"]
-    optimiser = torch.optim.SGD(model.parameters(), lr=sgd["lr"], momentum=sgd["momentum"], weight_decay=sgd["weight_decay"])
-    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, sgd["milestones"], sgd["gamma"])
-    batch, rng = training_batch(golden), torch.Generator()
-    model.train()
-    expected = list(zip(sgd["same_batch_total_loss"], TRAJECTORY, strict=False))
-    for step, (loss, tolerance) in enumerate(expected):
-        objective = model(batch, rng).total()
-        verdict.compare(f"sgd step {step}", objective.item(), loss, tolerance)
-        if step + 1 < len(expected):
-            optimiser.zero_grad()
-            objective.backward()
-            optimiser.step()
-            schedule.step()
+        error = max(abs(value.mean().item() - mean), abs(value.std().item() - std)) / max(abs(mean), std)
+        verdict.checks.append(Check(f"bn {name}", error, 1e-4))  # means near zero: on the scale of their spread
+    return total
 
 
 def training_batch(golden: dict[str, Any]) -> Batch:

@@ -16,6 +16,7 @@ from pathlib import Path
 import matplotlib.figure
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from gaitlab.experiment import DataConfig, Experiment, fingerprint, from_dict
 from gaitlab.method import MethodConfig
@@ -77,7 +78,7 @@ def test_two_first_processes_write_at_once(store: str) -> None:
     writers = [context.Process(target=write_hundred, args=(queue,)) for _ in range(2)]
     for writer in writers:
         writer.start()
-    runs = [queue.get(timeout=60) for _ in writers]
+    runs = [queue.get(timeout=200) for _ in writers]
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
@@ -89,10 +90,9 @@ def test_two_first_processes_write_at_once(store: str) -> None:
 def test_a_run_holds_what_a_number_needs(store: str) -> None:
     import mlflow
 
-    begun = time.monotonic()
-    tracker = start()
-    tracker.log(0, {"train/triplet": 0.5, "odd name %": math.nan})
-    assert time.monotonic() - begun < 0.5, "start and log must not wait for the store"
+    with FileLock(f"{mlflow_store.database_file(store)}.lock"):  # start and log do not wait for a store that cannot be opened yet
+        tracker = start()
+        tracker.log(0, {"train/triplet": 0.5, "odd name %": math.nan})
     frame = pd.DataFrame({"probe": ["NM", "CL"], "rank-1": [97.25, 61.5]})
     figure = matplotlib.figure.Figure()
     figure.subplots().plot([1, 2], [90.0, 95.0])

@@ -17,8 +17,10 @@ from tests.training.tiny import experiment
 
 CODE = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import torch
+from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.data.shards import open_data
 from gaitlab.experiment import override
 from gaitlab.tracking.runs import NoTracker
@@ -31,6 +33,8 @@ from tests.training.tiny import experiment
 out = Path(sys.argv[1])
 changes = {"train.steps": 3, "method.clip.frames": (3, 6), "optim.lr": 0.01} | eval(sys.argv[2])
 tiny = override(experiment(TINY), changes)
+if sys.argv[3] == "gaitset":
+    tiny = replace(tiny, method=replace(tiny.method, backbone=GaitSetConfig(channels=(4, 4, 8))))
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
 run = TorchrunRun(lambda: out / "run") if under_torchrun() else LocalRun(lambda: out / "run")
@@ -49,7 +53,7 @@ torch.save({"rows": batch.rows, "clips": batch.clips["gait"], "gradients": gradi
 """
 
 
-def outcome(folder: Path, world: int, changes: dict[str, object]) -> list[dict]:
+def outcome(folder: Path, world: int, changes: dict[str, object], backbone: str) -> list[dict]:
     """What every rank saved."""
     folder.mkdir()
     with socket.socket() as free:
@@ -66,30 +70,37 @@ def outcome(folder: Path, world: int, changes: dict[str, object]) -> list[dict]:
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(port),
             }
-        processes.append(subprocess.Popen([sys.executable, "-c", CODE, str(folder), repr(changes)], env=env, cwd=ROOT))
+        processes.append(subprocess.Popen([sys.executable, "-c", CODE, str(folder), repr(changes), backbone], env=env, cwd=ROOT))
     assert [p.wait(120) for p in processes] == [0] * world
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(world)]
 
 
-@pytest.mark.parametrize("changes", [{}, {"train.accumulate": 2, "method.clip.frames": 4}], ids=["plain", "accumulated"])
-def test_two_workers_are_one_process(tiny_store: Store, tmp_path: Path, changes: dict[str, object]) -> None:
-    (one,) = outcome(tmp_path / "one", 1, changes)
-    two = outcome(tmp_path / "two", 2, changes)
+@pytest.mark.parametrize(
+    ("backbone", "changes", "tolerance"),
+    [
+        ("gaitset", {}, 1e-6),
+        ("gaitset", {"train.accumulate": 2, "method.clip.frames": 4}, 1e-6),
+        ("gaitbase", {}, 1e-4),  # ten batch norms magnify what float32 loses when sums are taken in another order
+    ],
+    ids=["gaitset", "gaitset-accumulated", "gaitbase"],
+)
+def test_two_workers_are_one_process(
+    tiny_store: Store, tmp_path: Path, backbone: str, changes: dict[str, object], tolerance: float
+) -> None:
+    (one,) = outcome(tmp_path / "one", 1, changes, backbone)
+    two = outcome(tmp_path / "two", 2, changes, backbone)
     assert torch.equal(torch.stack([two[0]["rows"], two[1]["rows"]], 1).flatten(), one["rows"])
     for rank in (0, 1):
         mine, whole = two[rank]["clips"], one["clips"][rank::2]
         assert torch.equal(mine, whole[:, : mine.shape[1]])
-    largest = max(float(g.abs().max()) for g in one["gradients"].values())
     for name, gradient in one["gradients"].items():
         for rank in (0, 1):
-            error = float((two[rank]["gradients"][name] - gradient).abs().max())
-            assert error <= 1e-6 * max(1.0, largest), f"{name}: {error}"
-    if not changes:  # batch norm sees other parts where gradients are accumulated
-        for name, weight in one["weights"].items():
-            np.testing.assert_allclose(two[0]["weights"][name].numpy(), weight.numpy(), rtol=2e-4, atol=2e-5, err_msg=name)
-    for name, weight in two[0]["weights"].items():
-        if "running" not in name and "num_batches" not in name:
-            assert torch.equal(weight, two[1]["weights"][name]), f"ranks disagree in {name}"
+            error = float((two[rank]["gradients"][name] - gradient).abs().max() / gradient.abs().max().clamp(min=1))
+            assert error <= tolerance, f"{name}: {error}"
+    for name, weight in one["weights"].items():
+        np.testing.assert_allclose(two[0]["weights"][name].numpy(), weight.numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
+        if "running" not in name:
+            assert torch.equal(two[0]["weights"][name], two[1]["weights"][name]), f"ranks disagree in {name}"
 
 
 def test_draws_do_not_depend_on_the_number_of_workers(tiny_store: Store) -> None:

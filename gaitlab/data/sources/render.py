@@ -3,8 +3,8 @@
 Axes: x forward (the walking direction), y left, z up, metres. A body is a set of tapered capsules (the convex hull of two balls);
 its image under a distant camera is the hull of two discs, so every capsule covers one span of columns in a row of pixels.
 `silhouettes` draws the spans straight at the normalised scale, a row of 64 pixels being one 64-bit word: height 64, ratio
-kept, median column in the middle, which is what the pretreatment of real frames gives (`gaitlab.data.frames`) up to a
-fraction of a pixel. `canvas` is the other road: a whole picture as a camera would take it. Sums are elementwise (no BLAS), so
+kept, median column in the middle, which is what the pretreatment of real frames gives (`gaitlab.data.frames`) up to where
+the borders of pixels fall. `canvas` is the other road: a whole picture as a camera would take it. Sums are elementwise (no BLAS), so
 that pixels do not depend on the machine.
 """
 

@@ -201,8 +201,8 @@ def with_clothes(figure: Figure, condition: tuple[str, ...], rng: np.random.Gene
         figure = replace(
             figure,
             coat=Coat(
-                thickness=0.02 + 0.015 * draws[0],
-                length=0.35 + 0.5 * draws[1],
+                thickness=0.016 + 0.016 * draws[0],
+                length=0.3 + 0.45 * draws[1],
                 flare=0.01 + 0.03 * draws[2],
                 hood=0.05 * max(0.0, 2 * draws[3] - 1),
             ),

@@ -12,7 +12,7 @@ from gaitlab.data.sources.render import Camera, Noise, silhouettes
 from gaitlab.data.sources.walkers.body import capsules
 from gaitlab.data.sources.walkers.people import event, stream
 
-VERSION = 1
+VERSION = 2
 """Raised with every change that alters a pixel."""
 
 CONDITIONS = ("normal", "bag", "clothing")

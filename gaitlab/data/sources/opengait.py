@@ -1,0 +1,72 @@
+"""The layout of the field's prepared data sets: `ID/TYPE/VIEW/*.pkl`, one uint8 array `[frames, h, w]` per file."""
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gaitlab.data.source import Walk
+from gaitlab.data.sources.datasets import layout
+from gaitlab.data.sources.pickles import read_array
+from gaitlab.data.sources.tree import TreeSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenGaitSource(TreeSource):
+    """Pickles (or .npy files) as other tools of the field prepare them."""
+
+    use: tuple[str, ...] = ()
+    """Which files hold what, instead of the layout's rule: `silhouette=0` (position) or `silhouette=*sils*` (pattern)."""
+
+    def files(self, names: Sequence[str]) -> dict[str, str]:
+        arrays = [name for name in names if name.endswith((".pkl", ".npy"))]
+        if not arrays:
+            raise ValueError("the folder has no .pkl or .npy file")
+        found = {m: next((name for rule in rules if (name := pick(arrays, rule))), "") for m, rules in self._rules().items()}
+        if lacking := [m for m, name in found.items() if not name]:
+            rules = " or ".join(f"{lacking[0]}={rule}" for rule in self._rules()[lacking[0]])
+            raise ValueError(f"no file for {rules} among {', '.join(arrays[:4])}; say which ones to read with --use {lacking[0]}=0")
+        return found
+
+    def load(self, walk: Walk) -> dict[str, np.ndarray]:
+        return {m: as_frames(read_array(path), m, path) for m, path in walk.files.items()}
+
+    def _rules(self) -> dict[str, tuple[int | str, ...]]:
+        if not self.use:
+            return dict(layout(self.layout).files)
+        rules: dict[str, tuple[int | str, ...]] = {}
+        for entry in self.use:
+            m, equals, rule = entry.partition("=")
+            if not (m and equals and rule):
+                raise ValueError(f"--use takes MODALITY=POSITION or MODALITY=PATTERN, e.g. silhouette=0; not {entry!r}")
+            rules[m] = (int(rule) if rule.isdigit() else rule,)
+        return rules
+
+
+def pick(names: Sequence[str], rule: int | str) -> str:
+    """The file name that `rule` means (see `Layout.files`), or ""."""
+    if isinstance(rule, str):
+        return next((name for name in names if fnmatch.fnmatch(name, rule)), "")
+    numbers = [re.match(r"(\d+)[-_]", name) for name in names]
+    if len(names) > 1 and all(numbers):
+        return next((name for name, number in zip(names, numbers, strict=True) if number and int(number[1]) == rule), "")
+    return names[rule] if rule < len(names) else ""
+
+
+def as_frames(array: np.ndarray, modality: str, path: str) -> np.ndarray:
+    """uint8 `[t, h, w]` or `[t, c, h, w]` of what a file holds: channels may come last, masks may be bool or 0/1."""
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    if array.dtype != np.uint8:
+        raise ValueError(f"{path}: pixels are {array.dtype}; they must be uint8, 0 to 255")
+    if array.ndim == 4 and array.shape[3] <= 4 < array.shape[1]:
+        array = array.transpose(0, 3, 1, 2)
+    if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[1] > 4):
+        raise ValueError(f"{path}: shape {array.shape} is neither [frames, h, w] nor [frames, channels, h, w]")
+    if 0 in array.shape:
+        raise ValueError(f"{path}: the walk is empty (shape {array.shape})")
+    if modality == "silhouette" and array.max() == 1:
+        array = array * np.uint8(255)
+    return np.ascontiguousarray(array)

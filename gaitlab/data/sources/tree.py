@@ -1,0 +1,176 @@
+"""Folders `ID/TYPE/VIEW` with a partition file -> walks with their split and role.
+
+The partition is the field's JSON: TRAIN_SET and TEST_SET list ids; PROBE_SET and GALLERY_SET, where a data set has them, list
+"ID-TYPE-VIEW".
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from gaitlab.data.source import SourceConfig, Walk
+from gaitlab.data.sources.datasets import Layout, layout
+
+LISTED = 20
+
+
+class MissingWarning(UserWarning):
+    """Ids or walks of the partition are not there, and `allow_missing` lets that pass."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """subject -> split, and "ID-TYPE-VIEW" -> role."""
+
+    splits: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeSource(SourceConfig):
+    """What is common to sources of the form `root/ID/TYPE/VIEW`."""
+
+    name: str = ""
+    """Name of the data set; the layout's if not given."""
+    root: str
+    """Folder of the ids."""
+    layout: str = "plain"
+    """How folders and files are named: a name from `gaitlab.data.sources.datasets`."""
+    partition: str = ""
+    """JSON file with TRAIN_SET and TEST_SET; without it every id is for training."""
+    allow_missing: bool = False
+    """Go on when ids or walks that the partition names are not there."""
+    test_ids: int = 0
+    """Without a partition: this many ids, the last in sorted order, are for testing."""
+    validation: int = 0
+    """Training ids that are drawn and set aside for validation."""
+    seed: int = 0
+    """Of that draw."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.layout)
+
+    def files(self, names: Sequence[str]) -> dict[str, str]:
+        """modality -> file name, of the sorted file names in a VIEW folder; "" stands for the folder. ValueError when one lacks."""
+        raise NotImplementedError
+
+    def walks(self) -> Sequence[Walk]:
+        how = layout(self.layout)
+        root = self._root()
+        ids = _folders(root)
+        if not ids:
+            raise ValueError(f"{root} has no folders; it should hold ID/TYPE/VIEW")
+        partition = self._partition(ids)
+        walks: list[Walk] = []
+        problems: list[str] = []
+        for subject in ids:
+            if subject in partition.splits:
+                for type_name in _folders(root / subject):
+                    for view_name in _folders(root / subject / type_name):
+                        try:
+                            walks.append(self._walk(root, how, partition, subject, type_name, view_name))
+                        except ValueError as error:
+                            problems.append(f"{subject}/{type_name}/{view_name}: {error}")
+        if problems:
+            raise ValueError(_lines(problems, "walks cannot be used"))
+        found = {walk.source.replace("/", "-") for walk in walks}
+        self._missing("ids", partition.splits.keys() - {walk.subject for walk in walks})
+        self._missing("walks", partition.roles.keys() - found)
+        if not walks:
+            raise ValueError(f"{root} has no walks ID/TYPE/VIEW of the ids in the partition")
+        return walks
+
+    def checksum(self) -> str:
+        digest = hashlib.sha256(repr(replace(self, root="", partition="")).encode())
+        for walk in sorted(self.walks(), key=lambda walk: walk.source):
+            digest.update(f"{walk.source} {walk.split} {walk.role}".encode())
+            for m, path in sorted(walk.files.items()):
+                entries = sorted(Path(path).iterdir()) if os.path.isdir(path) else [Path(path)]
+                for entry in entries:
+                    stat = entry.stat()
+                    digest.update(f"{m} {entry.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+        return digest.hexdigest()
+
+    def _walk(self, root: Path, how: Layout, partition: Partition, subject: str, type_name: str, view_name: str) -> Walk:
+        folder = root / subject / type_name / view_name
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith("."))
+        if not names:
+            raise ValueError("the folder is empty")
+        role = partition.roles.get(f"{subject}-{type_name}-{view_name}", "")
+        return Walk(
+            subject=subject,
+            split=partition.splits[subject],
+            role="probe" if how.probe_subject and subject == how.probe_subject else role,
+            source=f"{subject}/{type_name}/{view_name}",
+            files={m: str(folder / name) if name else str(folder) for m, name in self.files(names).items()},
+            **how.parse(type_name, view_name),  # type: ignore[arg-type]
+        )
+
+    def _root(self) -> Path:
+        root = Path(self.root).expanduser().absolute()
+        if not root.is_dir():
+            raise ValueError(f"{root} does not exist; --root is the folder that holds ID/TYPE/VIEW")
+        return root
+
+    def _partition(self, ids: Sequence[str]) -> Partition:
+        if self.partition and self.test_ids:
+            raise ValueError("--test-ids is for data without a partition file; give one or the other")
+        if self.partition:
+            partition = read_partition(Path(self.partition).expanduser())
+            if ignored := set(ids) - partition.splits.keys():
+                warnings.warn(f"{len(ignored)} ids of {self.root} are in neither set of the partition and are ignored", stacklevel=2)
+        else:
+            if not 0 <= self.test_ids <= len(ids):
+                raise ValueError(f"--test-ids is {self.test_ids}; there are {len(ids)} ids")
+            first_test = len(ids) - self.test_ids
+            partition = Partition({subject: "train" if i < first_test else "test" for i, subject in enumerate(ids)})
+        train = sorted(s for s in ids if partition.splits.get(s) == "train")
+        if not 0 <= self.validation <= len(train):
+            raise ValueError(f"--validation is {self.validation}; there are {len(train)} training ids to set aside")
+        drawn = np.random.default_rng(self.seed).permutation(len(train))[: self.validation]
+        return Partition(dict(partition.splits) | {train[i]: "validation" for i in drawn}, partition.roles)
+
+    def _missing(self, what: str, names: Collection[str]) -> None:
+        if not names:
+            return
+        listed = ", ".join(sorted(names)[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+        message = f"the partition names {len(names)} {what} of which {self.root} has nothing: {listed}"
+        if not self.allow_missing:
+            raise ValueError(f"{message}; --allow-missing to go on without them")
+        warnings.warn(message, MissingWarning, stacklevel=3)
+
+
+def read_partition(path: Path) -> Partition:
+    """Checked content of a partition file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        train, test = ([str(subject) for subject in content[key]] for key in ("TRAIN_SET", "TEST_SET"))
+        sets = {role: [str(name) for name in content.get(key, ())] for key, role in (("GALLERY_SET", "gallery"), ("PROBE_SET", "probe"))}
+    except OSError as error:
+        raise ValueError(f"partition {path}: cannot be read ({error.strerror})") from None
+    except KeyError as error:
+        raise ValueError(f"partition {path}: has no {error.args[0]}") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"partition {path}: is not a JSON object of lists ({error})") from None
+    for one, other, what in ((train, test, "TRAIN_SET and TEST_SET"), (sets["gallery"], sets["probe"], "GALLERY_SET and PROBE_SET")):
+        if both := sorted(set(one) & set(other)):
+            raise ValueError(f"partition {path}: {', '.join(both[:LISTED])} in both {what}")
+    splits = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")
+    return Partition(splits, {name: role for role, names in sets.items() for name in names})
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _lines(problems: Sequence[str], title: str) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    more = [f"... and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
+    return "\n  ".join([f"{len(problems)} {title}:", *problems[:LISTED], *more])

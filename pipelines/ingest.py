@@ -1,0 +1,107 @@
+"""Raw walks -> shards, and a critical look at either.
+
+python pipelines/ingest.py opengait --root RAW --layout casia-b --partition CASIA-B.json --out casia-b
+python pipelines/ingest.py frames   --root MASKS --out mine --test-ids 20
+python pipelines/ingest.py mocap    --root walks.npz --out mocap
+python pipelines/ingest.py walkers  --train-subjects 200 --out walkers-200
+python pipelines/ingest.py check    casia-b
+"""
+
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional
+
+from gaitlab.command import guarded
+from gaitlab.data.check import check
+from gaitlab.data.ingest import Run, ingest, processes
+from gaitlab.data.source import SourceConfig
+from gaitlab.data.sources.folders import FrameFolders
+from gaitlab.data.sources.mocap import MocapSource
+from gaitlab.data.sources.opengait import OpenGaitSource
+from gaitlab.data.sources.walkers import WalkersSource
+from gaitlab.home import home
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where the shards go and who makes them."""
+
+    out: str
+    """New folder; a plain name is put under $GAITLAB_HOME/data."""
+    overwrite: bool = False
+    """Replace the shards that lie there, once the new ones are whole."""
+    workers: int = os.cpu_count() or 1
+    """Processes on this machine."""
+    ray: bool = False
+    """Let Ray Data do it (RAY_ADDRESS, or a cluster of this machine); `out` must be on storage that all nodes share."""
+
+
+def place(name: str) -> Path:
+    """A path as it stands, a plain name under $GAITLAB_HOME/data."""
+    path = Path(name).expanduser()
+    return path.absolute() if path.is_absolute() or len(path.parts) > 1 else home() / "data" / path
+
+
+def write(source: SourceConfig, target: Target) -> None:
+    run: Run = processes(target.workers)
+    if target.ray:
+        from gaitlab.cluster.ingest import ray_map
+
+        run = ray_map
+    store = ingest(source, place(target.out), run=run, overwrite=target.overwrite)
+    sizes = ", ".join(f"{m} {facts['frames']} frames" for m, facts in store.manifest["modalities"].items())
+    size = sum(shard["bytes"] for shard in store.manifest["shards"])
+    print(f"{store.manifest['walks']} walks ({sizes}; {size / 1e6:.1f} MB) in {store.root}")
+
+
+def opengait(source: OmitArgPrefixes[OpenGaitSource], target: OmitArgPrefixes[Target]) -> None:
+    """ID/TYPE/VIEW/*.pkl and a partition file, as most data sets of the field are passed around."""
+    write(source, target)
+
+
+def frames(source: OmitArgPrefixes[FrameFolders], target: OmitArgPrefixes[Target]) -> None:
+    """ID/TYPE/VIEW/*.png, masks of any size; cropped, scaled and centred here."""
+    write(source, target)
+
+
+def mocap(source: OmitArgPrefixes[MocapSource], target: OmitArgPrefixes[Target]) -> None:
+    """Recorded joints (.npz), drawn as silhouettes."""
+    write(source, target)
+
+
+def walkers(source: OmitArgPrefixes[WalkersSource], target: OmitArgPrefixes[Target]) -> None:
+    """Generated people; nothing is downloaded."""
+    write(source, target)
+
+
+def check_command(
+    path: Positional[str],
+    layout: str = "plain",
+    partition: str = "",
+    use: Annotated[tuple[str, ...], tyro.conf.arg(help="e.g. silhouette=0 (see opengait)")] = (),
+) -> None:
+    """Report what is wrong with shards, or with raw ID/TYPE/VIEW/*.pkl; exit status 1 if anything is.
+
+    path: folder, or a name under $GAITLAB_HOME/data. layout, partition: of raw data, as in `opengait`.
+    """
+    found = check(path if Path(path).exists() else place(path), layout=layout, partition=partition, use=use)
+    print(found.text())
+    if found.problems:
+        sys.exit(1)
+
+
+def main() -> None:
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    commands: dict[str, Any] = {"opengait": opengait, "frames": frames, "mocap": mocap, "walkers": walkers, "check": check_command}
+    about = (__doc__ or "").replace("\npython", "\n\npython")
+    tyro.extras.subcommand_cli_from_dict(commands, prog="pipelines/ingest.py", description=about)
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -1,0 +1,55 @@
+"""Seconds per training step at full width on the CPU: forward, losses, backward, SGD step.
+
+P x K = 4 x 4 walks of 64x44 silhouettes, 74 subjects; `peer` is the reference implementation on two threads of a machine like
+this one, `cpu` the processor seconds, which other load on the machine leaves alone.
+"""
+
+import time
+from collections.abc import Iterator
+
+import torch
+
+from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
+from gaitlab.backbones.gaitbase import GaitBaseConfig
+from gaitlab.backbones.gaitset import GaitSetConfig
+from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.nn.memory import keep_freed_memory
+from gaitlab.types import Batch
+
+MODELS = {
+    "gaitset": (SupervisedConfig(backbone=GaitSetConfig(), neck=False), 30, {"peer": 3.56, "peer_cpu": 6.63}),
+    "gaitbase": (SupervisedConfig(backbone=GaitBaseConfig()), 10, {"peer": 10.6, "peer_cpu": 20.3}),
+    "deepgaitv2": (SupervisedConfig(backbone=DeepGaitV2Config()), 10, {"peer": 14.6, "peer_cpu": 21.8}),
+}
+
+
+def train_step(repeats: int = 3, threads: int = 2) -> Iterator[dict[str, object]]:
+    """Rows train_step/NAME (float32) and train_step/NAME-bf16 (bfloat16 autocast); the best of `repeats` after one warm-up."""
+    torch.set_num_threads(threads)
+    keeps = keep_freed_memory()
+    for name, (config, frames, peer) in MODELS.items():
+        for suffix, low in (("", False), ("-bf16", True)):
+            wall, cpu = best_step(config, frames, repeats, low)
+            row: dict[str, object] = {"name": f"train_step/{name}{suffix}", "value": round(wall, 2), "unit": "s", "cpu": round(cpu, 2)}
+            yield row | peer | {"frames": 16 * frames, "threads": threads, "keeps_memory": keeps}
+
+
+def best_step(config: SupervisedConfig, frames: int, repeats: int, low: bool) -> tuple[float, float]:
+    """Wall and processor seconds of the fastest step."""
+    torch.manual_seed(0)
+    method = config.build(74).train()
+    optimiser = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    rng = torch.Generator().manual_seed(0)
+    clip = (torch.rand(16, frames, 1, 64, 44, generator=rng) > 0.5).float()
+    subject = torch.arange(4).repeat_interleave(4)
+    batch = Batch({"gait": clip}, {"gait": torch.full((16,), frames)}, subject, torch.arange(16))
+    times = []
+    for _ in range(repeats + 1):
+        wall, cpu = time.perf_counter(), time.process_time()
+        optimiser.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            total = method(batch, rng).total()
+        total.backward()
+        optimiser.step()
+        times.append((time.perf_counter() - wall, time.process_time() - cpu))
+    return min(wall for wall, _ in times[1:]), min(cpu for _, cpu in times[1:])

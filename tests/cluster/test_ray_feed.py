@@ -1,0 +1,65 @@
+"""Subjects as blocks of Ray's object store give the batches of the local memory map."""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+import torch
+
+from gaitlab.cluster.feed import Blocks, RayFeed
+from gaitlab.data.feed import Feed
+from gaitlab.data.ingest import ingest
+from gaitlab.data.store import Store
+from gaitlab.types import Batch
+from tests.data.test_feed import CLIPS, CPU, Noise, same
+
+pytestmark = pytest.mark.cluster
+SHARE = {"p": 4, "k": 3, "seed": 9}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("noise")
+    return Store(ingest(Noise(), folder / "shards", subjects_per_shard=3, progress=False).root, cache=folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def blocks(store: Store) -> Iterator[Blocks]:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    yield RayFeed.load(store.root, CLIPS)
+    ray.shutdown()
+
+
+def test_the_first_batches_are_those_of_the_local_feed(store: Store, blocks: Blocks) -> None:
+    here = Feed(store, CLIPS, **SHARE)
+    there = blocks.open(store, CLIPS, **SHARE)
+    assert there.subjects == here.subjects
+    for step, batch in enumerate(there.batches(0, 6, CPU)):
+        assert same(batch, here.batch(step, CPU))
+
+
+def test_only_the_training_subjects_are_loaded_one_block_each(blocks: Blocks) -> None:
+    assert list(blocks.refs) == [f"s{i}" for i in range(6)]
+    for name, ref in blocks.refs.items():
+        block = ray.get(ref)
+        assert block.num_rows == 1
+        assert block["subject"].to_pylist() == [name]
+
+
+def test_a_worker_opens_what_the_driver_has_loaded(store: Store, blocks: Blocks) -> None:
+    @ray.remote(num_cpus=1)
+    def work(blocks: Blocks, root: Path) -> Batch:
+        return blocks.open(Store(root), CLIPS, **SHARE, rank=1, world=2).batch(2, torch.device("cpu"))
+
+    got = ray.get(work.remote(blocks, store.root))
+    assert same(got, Feed(store, CLIPS, **SHARE, rank=1, world=2).batch(2, CPU))
+    assert len(pickle.dumps(blocks)) < 20_000
+
+
+def test_an_absent_modality_is_named(store: Store, blocks: Blocks) -> None:
+    from gaitlab.types import ClipSpec
+
+    with pytest.raises(ValueError, match="has no 'skeleton'; it has depth, silhouette"):
+        RayFeed.load(store.root, {"gait": ClipSpec(modality="skeleton")})

@@ -1,0 +1,228 @@
+"""Batches against a loop over walks and frames of the same store."""
+
+import gc
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gaitlab.data.buffers import Buffers
+from gaitlab.data.clips import frame_numbers
+from gaitlab.data.draws import generator
+from gaitlab.data.feed import Feed, ahead, stream, whole_walks
+from gaitlab.data.ingest import ingest
+from gaitlab.data.source import SourceConfig, Walk
+from gaitlab.data.store import Store
+from gaitlab.data.unpack import columns, unpack, unpack_by_shifts
+from gaitlab.types import Augment, Batch, ClipSpec
+
+CPU = torch.device("cpu")
+GAIT = ClipSpec(frames=6)
+CLIPS = {
+    "gait": GAIT,
+    "other": ClipSpec(frames=(3, 8), order="ordered", augment=Augment(perspective=0.5, rotate=0.5, flip=0.5)),
+    "depth": ClipSpec(modality="depth", frames=5, order="consecutive", width=None, augment=Augment(affine=0.5, erase=0.5)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(SourceConfig):
+    """Binary silhouettes and 8-bit depth maps that are nothing but noise; the last subject is for testing."""
+
+    name: str = "noise"
+    subjects: int = 7
+    walks_each: int = 5
+    without_depth: str = ""
+
+    def walks(self) -> list[Walk]:
+        return [
+            Walk(subject=f"s{s}", view=f"{v:03d}", split="test" if s == self.subjects - 1 else "train", source=f"{s}/{v}")
+            for s in range(self.subjects)
+            for v in range(self.walks_each)
+        ]
+
+    def load(self, walk: Walk) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(list(walk.key.encode()))
+        frames = int(rng.integers(2, 13))
+        out = {"silhouette": (rng.random((frames, 64, 64)) > 0.5).astype(np.uint8) * np.uint8(255)}
+        if walk.key != self.without_depth:
+            out["depth"] = rng.integers(0, 256, (frames, 3, 16, 12), dtype=np.uint8)
+        return out
+
+    def checksum(self) -> str:
+        return f"noise{self.subjects}{self.walks_each}{self.without_depth}"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("noise")
+    return Store(ingest(Noise(), folder / "shards", progress=False).root, cache=folder / "cache")
+
+
+def same(a: Batch, b: Batch) -> bool:
+    return (
+        torch.equal(a.rows, b.rows)
+        and torch.equal(a.subject, b.subject)
+        and all(torch.equal(a.clips[role], b.clips[role]) and torch.equal(a.lengths[role], b.lengths[role]) for role in a.clips)
+    )
+
+
+def test_a_batch_is_what_a_loop_over_its_frames_gives(store: Store) -> None:
+    clips = {role: replace(spec, augment=Augment()) for role, spec in CLIPS.items()}
+    feed = Feed(store, clips, p=4, k=3, seed=2)
+    assert feed.subjects == ["s0", "s1", "s2", "s3", "s4", "s5"]
+    for step in range(4):
+        batch = feed.batch(step, CPU)
+        rows = batch.rows.numpy()
+        assert [feed.subjects[label] for label in batch.subject] == store.index["subject"].iloc[rows].tolist()
+        for i, (role, spec) in enumerate(clips.items()):
+            walks = store.index[f"{spec.modality}_frames"].to_numpy()[rows]
+            numbers, lengths = frame_numbers(walks, spec, generator(2, step, 2 * i + 1))
+            assert batch.lengths[role].tolist() == lengths.tolist()
+            clip = batch.clips[role]
+            assert clip.dtype == torch.float32
+            assert clip.shape[:2] == numbers.shape
+            for row, own, pixels in zip(rows, numbers, clip, strict=True):
+                for number, frame in zip(own, pixels, strict=True):
+                    want = np.zeros(frame.shape, np.float32)
+                    if number >= 0:
+                        whole = store.frames(spec.modality).walk(row)[number]
+                        want = whole[..., 10:54] if spec.width == 44 else whole
+                    assert (frame.numpy() == np.float32(want) / np.float32(255)).all()
+
+
+def test_float_is_uint8_over_255(store: Store) -> None:
+    feed = Feed(store, CLIPS, p=4, k=2, seed=0)
+    for role, pixels in feed.uint8(3, CPU).items():
+        assert pixels.dtype == torch.uint8
+        assert torch.equal(feed.batch(3, CPU).clips[role], pixels / 255)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_workers_share_the_batch_of_one_process(store: Store, world: int) -> None:
+    alone = Feed(store, CLIPS, p=6, k=2, seed=4)
+    feeds = [Feed(store, CLIPS, p=6, k=2, seed=4, rank=rank, world=world) for rank in range(world)]
+    for step in range(5):
+        whole = alone.batch(step, CPU)
+        for rank, feed in enumerate(feeds):
+            part = slice(rank, None, world)
+            clips = {role: clip[part] for role, clip in whole.clips.items()}
+            lengths = {role: length[part] for role, length in whole.lengths.items()}
+            assert same(feed.batch(step, CPU), Batch(clips, lengths, whole.subject[part], whole.rows[part]))
+
+
+def test_batches_are_those_of_batch_and_are_never_overwritten(store: Store) -> None:
+    feed = Feed(store, CLIPS, p=4, k=2, seed=1)
+    kept = list(feed.batches(3, 30, CPU))
+    assert len(kept) == 27
+    assert all(same(batch, feed.batch(step, CPU)) for step, batch in enumerate(kept, 3))
+    assert not same(kept[0], kept[1])
+    assert list(feed.batches(5, 5, CPU)) == []
+
+
+def test_an_error_in_the_thread_reaches_the_caller_and_leaving_early_ends_it() -> None:
+    made = []
+
+    def make(step: int) -> Batch:
+        made.append(step)
+        if step == 2:
+            raise RuntimeError("no frame")
+        return Batch({}, {}, torch.zeros(step), torch.zeros(step))
+
+    coming = ahead(make, 0, 10)
+    assert [len(next(coming)), len(next(coming))] == [0, 1]
+    with pytest.raises(RuntimeError, match="no frame"):
+        next(coming)
+    early = ahead(make, 3, 100)
+    assert len(next(early)) == 3
+    early.close()
+    assert max(made) <= 4
+
+
+def test_whole_walks_are_padded_with_zeros_and_cut_at_the_limit(store: Store) -> None:
+    rows = np.array([4, 30, 11])
+    batch = whole_walks(store, rows, replace(CLIPS["other"], limit=7), CPU)
+    frames = store.index["silhouette_frames"].to_numpy()[rows]
+    assert batch.lengths["gait"].tolist() == np.minimum(frames, 7).tolist()
+    assert batch.subject.tolist() == [-1, -1, -1]
+    assert batch.rows.tolist() == rows.tolist()
+    for row, length, clip in zip(rows, batch.lengths["gait"], batch.clips["gait"], strict=True):
+        want = store.frames("silhouette").walk(row)[:length, ..., 10:54]
+        assert torch.equal(clip[:length], torch.from_numpy(want) / 255)
+        assert (clip[length:] == 0).all()
+
+
+def test_a_stream_shows_every_training_walk_once_per_epoch(store: Store) -> None:
+    seen = [stream(store, {"gait": GAIT}, 10, 0, step, CPU) for step in range(3)]
+    assert sorted(torch.cat([batch.rows for batch in seen]).tolist()) == store.index.index[store.index["split"] == "train"].tolist()
+    assert all((batch.subject == -1).all() for batch in seen)
+    assert same(seen[2], stream(store, {"gait": GAIT}, 10, 0, 2, CPU))
+
+
+def test_a_walk_without_the_modality_is_named(tmp_path: Path) -> None:
+    source = Noise(subjects=3, without_depth="s1/-/-/-/002")
+    store = Store(ingest(source, tmp_path / "shards", progress=False).root, cache=tmp_path / "cache")
+    Feed(store, {"gait": GAIT}, p=2, k=2, seed=0)
+    with pytest.raises(ValueError, match="1 walks have no depth frames, the first is 's1/-/-/-/002'"):
+        Feed(store, CLIPS, p=2, k=2, seed=0)
+
+
+def test_wrong_sizes_are_refused_before_the_first_batch(store: Store) -> None:
+    with pytest.raises(ValueError, match="only 6 training subjects: p can be at most 6"):
+        Feed(store, {"gait": GAIT}, p=7, k=2, seed=0)
+    with pytest.raises(ValueError, match="cannot keep 44 of 12 columns"):
+        Feed(store, {"depth": ClipSpec(modality="depth")}, p=2, k=2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "width"), [((1, 64, 64), 44), ((1, 64, 64), None), ((2, 64, 64), 32), ((1, 64, 64), 42), ((1, 128, 128), 88), ((3, 7, 5), 3)]
+)
+@pytest.mark.parametrize("lead", [(4,), (2, 3), (0, 5)])
+def test_unpacking_is_numpys(shape: tuple[int, int, int], width: int | None, lead: tuple[int, ...]) -> None:
+    pixels = (np.random.default_rng(0).random((*lead, *shape)) > 0.5).astype(np.uint8) * np.uint8(255)
+    flat = pixels.reshape(*lead, int(np.prod(shape)))
+    stored = torch.from_numpy(np.packbits(flat, axis=-1))
+    crop = columns(shape[2], width)
+    want = torch.from_numpy(pixels[..., crop])
+    assert torch.equal(unpack(stored, shape, True, width, Buffers()), want)
+    assert torch.equal(unpack_by_shifts(stored, shape, crop), want)
+    assert torch.equal(unpack(torch.from_numpy(flat), shape, False, width, Buffers()), want)
+
+
+def test_crops_are_central() -> None:
+    assert (columns(64, 44), columns(128, 88), columns(44, 44)) == (slice(10, 54), slice(20, 108), slice(0, 44))
+
+
+def test_memory_is_used_again_only_when_nobody_looks_at_it() -> None:
+    buffers = Buffers()
+    first = buffers.empty((10, 10), torch.float32)
+    place = first.data_ptr()
+    view = first[2:5].numpy()
+    del first
+    gc.collect()
+    others = [buffers.empty((10, 10), torch.float32) for _ in range(20)]
+    assert place not in {other.data_ptr() for other in others}
+    weight = torch.ones(10, 10, requires_grad=True)
+    inside_graph = others[-1]
+    inside_graph.fill_(3)
+    loss = (weight * inside_graph).sum()
+    held = inside_graph.data_ptr()
+    del inside_graph, others, view
+    assert buffers.empty((10, 10), torch.float32).data_ptr() != held
+    loss.backward()
+    assert (weight.grad == 3).all()
+    once = buffers.empty((10, 10), torch.uint8)
+    again = once.data_ptr()
+    del once
+    assert buffers.empty((9, 10), torch.uint8).data_ptr() == again
+
+
+@pytest.mark.gpu
+def test_a_gpu_makes_the_same_batch(store: Store) -> None:
+    feed = Feed(store, CLIPS, p=4, k=2, seed=1)
+    for step in range(3):
+        here, there = feed.uint8(step, CPU), feed.uint8(step, torch.device("cuda"))
+        for role in CLIPS:
+            assert (here[role].int() - there[role].cpu().int()).abs().max() <= 1

@@ -1,0 +1,45 @@
+"""Hand-made indexes and embeddings for the evaluation's tests."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = {"session": "", "conditions": (), "view": "000", "take": "", "split": "test", "role": "", "dataset": "made", "source": ""}
+
+
+def index(walks: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """An index like a store's; what a walk leaves out is plain."""
+    rows = [COLUMNS | walk for walk in walks]
+    frame = pd.DataFrame(rows)
+    frame["key"] = [f"{r['subject']}/{r['session']}/{'+'.join(r['conditions'])}/{r['take']}/{r['view']}#{i}" for i, r in enumerate(rows)]
+    return frame
+
+
+def casia(subjects: int, views: Iterable[str] = ("000", "090", "180")) -> pd.DataFrame:
+    """CASIA-B's conditions and takes."""
+    kinds = [((), 6), (("bag",), 2), (("clothing",), 2)]
+    return index(
+        {"subject": f"{s:03d}", "conditions": c, "take": f"{t:02d}", "view": v}
+        for s in range(subjects)
+        for c, takes in kinds
+        for t in range(1, takes + 1)
+        for v in views
+    )
+
+
+def wild(subjects: int) -> pd.DataFrame:
+    """One probe and two others of each subject, as in Gait3D."""
+    return index({"subject": f"{s:03d}", "take": str(t), "role": "probe" if t == 0 else ""} for s in range(subjects) for t in range(3))
+
+
+def perfect(frame: pd.DataFrame, *, parts: int = 2) -> np.ndarray:
+    """One point a subject."""
+    codes = frame["subject"].factorize()[0]
+    points = np.random.default_rng(1).standard_normal((codes.max() + 1, parts, 8)).astype(np.float32)
+    return points[codes]
+
+
+def noise(frame: pd.DataFrame, seed: int = 0, *, parts: int = 2) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((len(frame), parts, 8)).astype(np.float32)

@@ -1,0 +1,105 @@
+"""The tiled ranking against a loop that sorts."""
+
+import numpy as np
+import pytest
+import torch
+
+from gaitlab.evaluation.protocol import Distance
+from gaitlab.evaluation.retrieval import distances, rank
+
+
+def slow_distance(a: np.ndarray, b: np.ndarray, distance: Distance) -> float:
+    """Two walks `[p, d]`, in float64."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    if distance == "euclidean":
+        return float(np.mean([np.linalg.norm(x - y) for x, y in zip(a, b, strict=True)]))
+    return float(1 - np.mean([x @ y / np.linalg.norm(x) / np.linalg.norm(y) for x, y in zip(a, b, strict=True)]))
+
+
+def slow_rank(apart: np.ndarray, probe: int, gallery: np.ndarray, left_out: np.ndarray) -> tuple[int, float, float, int, int]:
+    """One probe's distances, in a sorted list where ties go against the mates: place, AP, INP, mates, ranked."""
+    order = sorted((d, subject == probe >= 0) for d, subject, out in zip(apart, gallery, left_out, strict=True) if not out)
+    hits = [i for i, (_, mate) in enumerate(order) if mate]
+    if not hits:
+        return len(order), np.nan, np.nan, 0, len(order)
+    precision = [(n + 1) / (i + 1) for n, i in enumerate(hits)]
+    return hits[0], float(np.mean(precision)), len(hits) / (hits[-1] + 1), len(hits), len(order)
+
+
+def cloud(n: int, seed: int, *, parts: int = 3, channels: int = 5) -> torch.Tensor:
+    return torch.randn(n, parts, channels, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_distances_against_a_double_loop(distance: Distance) -> None:
+    a, b = cloud(7, 0), cloud(11, 1)
+    slow = [[slow_distance(x, y, distance) for y in b.numpy()] for x in a.numpy()]
+    np.testing.assert_allclose(distances(a, b, distance).numpy(), slow, rtol=2e-6, atol=2e-6)
+
+
+def test_equal_walks_are_at_distance_nought_or_nearly() -> None:
+    a = 100 * cloud(4, 0)
+    assert distances(a, a, "euclidean").diagonal().abs().max() < 0.1  # sqrt of what float32 leaves of |a|^2 ~ 5e4
+    assert distances(a, a, "cosine").diagonal().abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+@pytest.mark.parametrize("views", [False, True])
+@pytest.mark.parametrize("budget", [1, 3000, 1 << 30])
+def test_rank_against_a_sorting_loop(distance: Distance, views: bool, budget: int) -> None:
+    """Any tile size, unlabelled walks (-1), subjects without mates, mates left out by view."""
+    rng = np.random.default_rng(5)
+    probes, gallery = cloud(40, 2), cloud(61, 3)
+    probe_subject, gallery_subject = rng.integers(-1, 12, 40), rng.integers(-1, 10, 61)
+    probe_view, gallery_view = rng.integers(0, 3, 40), rng.integers(0, 3, 61)
+    ranking = rank(
+        probes, gallery, probe_subject, gallery_subject,
+        views=(probe_view, gallery_view) if views else None, distance=distance, budget=budget,
+    )  # fmt: skip
+    apart = distances(probes, gallery, distance).numpy()
+    for i, subject in enumerate(probe_subject):
+        own = (gallery_subject == subject) & (subject >= 0)
+        left_out = own & (gallery_view == probe_view[i]) if views else np.zeros(61, dtype=bool)
+        place, ap, inp, mates, ranked = slow_rank(apart[i], int(subject), gallery_subject, left_out)
+        assert (ranking.place[i], ranking.mates[i], ranking.ranked[i]) == (place, mates, ranked)
+        np.testing.assert_allclose((ranking.ap[i], ranking.inp[i]), (ap, inp), rtol=1e-12)
+
+
+def test_a_hand_made_ranking() -> None:
+    """Gallery on a line at 1..6; the mates are 2nd, 3rd and 6th."""
+    gallery = torch.arange(1.0, 7)[:, None, None]
+    ranking = rank(torch.zeros(1, 1, 1), gallery, np.array([7]), np.array([1, 7, 7, 2, 3, 7]))
+    assert ranking.place.tolist() == [1]
+    assert ranking.ap[0] == pytest.approx((1 / 2 + 2 / 3 + 3 / 6) / 3)
+    assert ranking.inp[0] == pytest.approx(3 / 6)
+
+
+def test_a_tie_counts_against_the_mate() -> None:
+    """Everybody at one point: no credit for the order of rows."""
+    one = torch.ones(6, 2, 3)
+    subject = np.array([0, 0, 1, 1, 2, 2])
+    ranking = rank(one, one, subject, subject)
+    assert ranking.place.tolist() == [4] * 6
+    np.testing.assert_allclose(ranking.ap, (1 / 5 + 2 / 6) / 2)
+
+
+def test_the_order_of_the_gallery_says_nothing() -> None:
+    rng = np.random.default_rng(0)
+    probes, gallery, shuffle = cloud(30, 0), cloud(50, 1), rng.permutation(50)
+    a, b = rng.integers(0, 9, 30), rng.integers(0, 9, 50)
+    one, two = rank(probes, gallery, a, b), rank(probes, gallery[shuffle], a, b[shuffle])
+    np.testing.assert_array_equal(one.place, two.place)
+    np.testing.assert_array_equal(one.ap, two.ap)
+
+
+def test_score_samples_are_distances_of_their_kind() -> None:
+    rng = np.random.default_rng(0)
+    probes, gallery = cloud(50, 0), cloud(40, 1)
+    a, b = rng.integers(0, 6, 50), rng.integers(0, 6, 40)
+    ranking = rank(probes, gallery, a, b, samples=100, budget=5000)
+    apart = distances(probes, gallery, "euclidean").numpy()
+    same = a[:, None] == b
+    for sample, pairs in ((ranking.positives, apart[same]), (ranking.negatives, apart[~same])):
+        assert 70 <= len(sample) <= 200
+        assert np.abs(sample[:, None] - pairs).min(1).max() < 1e-6
+        assert abs(sample.mean() - pairs.mean()) < 0.3 * pairs.std()
