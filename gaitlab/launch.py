@@ -27,7 +27,7 @@ def local(command: Command) -> Summary:
             open_data(experiment.data)
         run.barrier()
     else:
-        run = LocalRun(lambda: _keep_config(experiment, tracker.folder), keep=experiment.train.keep)
+        run = LocalRun(lambda: _announced(experiment, tracker), keep=experiment.train.keep)
     data_hash = open_data(experiment.data).hash
     with _tracker(command, data_hash) if run.rank == 0 else NoTracker() as tracker:
         if run.world > 1:
@@ -36,6 +36,7 @@ def local(command: Command) -> Summary:
         try:
             summary = fit(experiment, run, tracker, resume=command.resume is not None)
         except Interrupted as stop:
+            tracker.finish("KILLED")
             raise Interrupted(stop.step, resume_line(tracker.run_id)) from None
         if run.rank == 0:
             _farewell(summary, tracker)
@@ -51,8 +52,7 @@ def on_ray(command: Command) -> Summary:
     start_ray()
     data_hash = open_data(experiment.data, run=ray_map).hash
     with _tracker(command, data_hash, system_metrics=False) as tracker:
-        _keep_config(experiment, tracker.folder)
-        print(f"run {tracker.run_id}; if it is cut short, {resume_line(tracker.run_id)}", flush=True)
+        _announced(experiment, tracker)
         summary = launch(
             experiment,
             data_hash=data_hash,
@@ -73,6 +73,11 @@ def _tracker(command: Command, data_hash: str, *, system_metrics: bool = True) -
     if not command.tracking:
         return NoTracker(command.resume)
     return Tracker.start(command.experiment, data_hash=data_hash, run_id=command.resume, system_metrics=system_metrics)
+
+
+def _announced(experiment: Experiment, tracker: Tracker | NoTracker) -> Path:
+    print(f"run {tracker.run_id}; if it is cut short, {resume_line(tracker.run_id)}", flush=True)
+    return _keep_config(experiment, tracker.folder)
 
 
 def _keep_config(experiment: Experiment, folder: Path) -> Path:

@@ -4,6 +4,7 @@ Draws, frame numbers, transforms and unpacking are those of `gaitlab.data.feed`;
 feeds give the same batches.
 """
 
+import logging
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +72,15 @@ class RayFeed(Feed):
                 raise ValueError(f"{store.root.name} has no {modality!r}; it has {', '.join(store.modalities)}")
             facts = store.manifest["modalities"][modality]
             layouts[modality] = (tuple(facts["shape"]), facts["packed"])
-        shards = [{"root": str(store.root), "shard": i} for i in range(len(store.manifest["shards"]))]
+        shard_of = np.repeat(np.arange(len(store.manifest["shards"])), [shard["rows"] for shard in store.manifest["shards"]])
+        needed = np.unique(shard_of[store.index["split"] == split])
+        shards = [{"root": str(store.root), "shard": int(i)} for i in needed]
         data = ray.data.from_items(shards, override_num_blocks=len(shards))
         packed = data.map_batches(lambda batch: _pack(batch, layouts, split), batch_size=None, batch_format="numpy")
         packed.context.target_max_block_size = 1  # one row, that is one subject, a block
         packed.context.execution_options.preserve_order = True
         packed.context.enable_progress_bars = False
-        refs = packed.materialize().to_arrow_refs()
+        refs = _blocks(packed)
         names = list(dict.fromkeys(store.index.loc[store.index["split"] == split, "subject"]))
         if len(refs) != len(names):
             raise RuntimeError(f"Ray Data made {len(refs)} blocks of {len(names)} subjects")
@@ -86,6 +89,21 @@ class RayFeed(Feed):
     def batches(self, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
         """Batches of the steps start..stop-1; the blocks of the next ones are fetched while one is in use."""
         return ahead(lambda step: self.batch(step, device), start, stop, AHEAD)
+
+
+def _blocks(data: ray.data.Dataset) -> list[ray.ObjectRef]:
+    """The computed blocks of `data`; a task's ValueError is raised as what it is, without Ray Data's pages of traceback."""
+    log = logging.getLogger("ray.data")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        return data.materialize().to_arrow_refs()
+    except ray.exceptions.RayTaskError as error:
+        if not isinstance(error, ValueError):
+            raise
+        raise ValueError(str(error.cause).splitlines()[0]) from None
+    finally:
+        log.setLevel(level)
 
 
 def _pack(shards: dict[str, np.ndarray], layouts: dict[str, Layout], split: str) -> Generator[pa.Table]:

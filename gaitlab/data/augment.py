@@ -5,7 +5,8 @@ OpenGait (Fan et al., CVPR 2023) and GaitSSB (Fan et al., T-PAMI 2023). The geom
 one bilinear resampling from the uncropped frame, so pixels are interpolated once and nothing is lost at the crop's edge.
 """
 
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -44,27 +45,52 @@ KERNELS: tuple[np.ndarray, ...] = (
 
 @dataclass(frozen=True)
 class Transforms:
-    """Drawn parameters of n clips; coordinates are pixel centres, (0, 0) the first pixel.
+    """Drawn parameters of n clips of cropped size `h w`; coordinates are pixel centres, (0, 0) the first pixel.
 
     warped: bool `[n]`. source: float64 `[n, 3, 3]`, position (x, y, 1) in the cropped frame -> position in the uncropped one,
     flip included. flip: bool `[n]`, of the clips that are not warped. erased, dilated, blurred: bool `[n]`.
-    box: int64 `[n, 4]`, top bottom left right. kernel: int64 `[n]`, number of a structuring element.
-    band: int64 `[n, 2, 2]`, top and bottom row of dilation and of blur (both within the frame, bottom excluded).
+    u: float64 `[n, 28]` in [0, 1), what everything is made of.
     """
 
+    h: int
+    w: int
     warped: np.ndarray
     source: np.ndarray
     flip: np.ndarray
     erased: np.ndarray
-    box: np.ndarray
     dilated: np.ndarray
-    kernel: np.ndarray
     blurred: np.ndarray
-    band: np.ndarray
+    u: np.ndarray
 
     def of(self, part: slice | np.ndarray) -> "Transforms":
         """Those of some of the clips."""
-        return Transforms(*(getattr(self, field.name)[part] for field in fields(self)))
+        happens = (self.erased[part], self.dilated[part], self.blurred[part])
+        return Transforms(self.h, self.w, self.warped[part], self.source[part], self.flip[part], *happens, self.u[part])
+
+    def box(self, i: int) -> tuple[slice, slice]:
+        """Rows and columns that are erased from clip i."""
+        area, aspect, y, x = self.u[i, 18:22]
+        area = (AREA[0] + area * (AREA[1] - AREA[0])) * self.h * self.w
+        aspect = ASPECT[0] + aspect * (ASPECT[1] - ASPECT[0])
+        tall = min(max(round(math.sqrt(area * aspect)), 1), self.h)
+        wide = min(max(round(math.sqrt(area / aspect)), 1), self.w)
+        top, left = int(y * (self.h - tall + 1)), int(x * (self.w - wide + 1))
+        return slice(top, top + tall), slice(left, left + wide)
+
+    def kernel(self, i: int) -> np.ndarray:
+        """Structuring element of clip i's dilation."""
+        return KERNELS[int(self.u[i, 22] * len(KERNELS))]
+
+    def dilated_rows(self, i: int) -> slice:
+        """Band of rows in which clip i is dilated."""
+        return self._band(*self.u[i, 23:25])
+
+    def blurred_rows(self, i: int) -> slice:
+        """Band of rows in which clip i is blurred."""
+        return self._band(*self.u[i, 25:27])
+
+    def _band(self, top: float, bottom: float) -> slice:
+        return slice(round((TOP[0] + top * (TOP[1] - TOP[0])) * self.h), round((BOTTOM[0] + bottom * (BOTTOM[1] - BOTTOM[0])) * self.h))
 
 
 def draw(n: int, augment: Augment, size: tuple[int, int], width: int | None, rng: np.random.Generator) -> Transforms:
@@ -75,85 +101,61 @@ def draw(n: int, augment: Augment, size: tuple[int, int], width: int | None, rng
     u = rng.random((n, 28))
     happens = dict(zip(vars(augment), (u[:, :7] < np.array(list(vars(augment).values()))).T, strict=True))
     warped = happens["affine"] | happens["perspective"] | happens["rotate"]
-    source = np.broadcast_to(np.eye(3), (n, 3, 3)).copy()
+    source = np.zeros((n, 3, 3))
     todo = np.flatnonzero(warped)
     if len(todo):
         moves = u[todo, 7:17] * CORNER
-        affine = np.where(happens["affine"][todo, None, None], _affine(moves[:, 4:], h, w), np.eye(3))
-        perspective = np.where(happens["perspective"][todo, None, None], _perspective(moves[:, :4], h, w), np.eye(3))
         degrees = np.where(happens["rotate"][todo], (2 * u[todo, 17] - 1) * MAX_DEGREES, 0.0)
-        after = _flip(happens["flip"][todo], kept) @ _rotation(degrees, h, kept)
-        source[todo] = affine @ perspective @ _shift(crop.start) @ after
-    area = (AREA[0] + u[:, 18] * (AREA[1] - AREA[0])) * h * kept
-    aspect = ASPECT[0] + u[:, 19] * (ASPECT[1] - ASPECT[0])
-    tall = np.clip(np.rint(np.sqrt(area * aspect)), 1, h).astype(np.int64)
-    wide = np.clip(np.rint(np.sqrt(area / aspect)), 1, kept).astype(np.int64)
-    top, left = (u[:, 20] * (h - tall + 1)).astype(np.int64), (u[:, 21] * (kept - wide + 1)).astype(np.int64)
-    edges = np.stack([TOP[0] + u[:, [22, 24]] * (TOP[1] - TOP[0]), BOTTOM[0] + u[:, [23, 25]] * (BOTTOM[1] - BOTTOM[0])], -1)
-    return Transforms(
-        warped=warped,
-        source=source,
-        flip=happens["flip"] & ~warped,
-        erased=happens["erase"],
-        box=np.stack([top, top + tall, left, left + wide], 1),
-        dilated=happens["dilate"],
-        kernel=(u[:, 26] * len(KERNELS)).astype(np.int64),
-        blurred=happens["blur"],
-        band=np.rint(edges * h).astype(np.int64),
-    )
+        perspective = _perspective(moves[:, :4] * happens["perspective"][todo, None], h, w)
+        affine = _affine(moves[:, 4:] * happens["affine"][todo, None], h, w)
+        source[todo] = affine @ perspective @ _uncrop(happens["flip"][todo], crop, w) @ _rotation(degrees, h, kept)
+    flip = happens["flip"] & ~warped
+    return Transforms(h, kept, warped, source, flip, happens["erase"], happens["dilate"], happens["blur"], u)
 
 
 # -- maps from an output position to where its pixel comes from --------------------------------------------------------
 
 
 def _perspective(moves: np.ndarray, h: int, w: int) -> np.ndarray:
-    """The quadrilateral whose corners lie `moves * w` (top left, top right, bottom left, bottom right) inside fills the frame."""
+    """The trapezoid whose corners lie `moves * w` (top left, top right, bottom left, bottom right) further in fills the frame."""
     a, b, c, d = (moves * w).T
-    one, zero = np.ones_like(a), np.zeros_like(a)
-    # x of (0,0), (w,0), (0,h), (w,h) -> a, w-b, c, w-d while y stays: a trapezoid, whose homography is x' = .../g, y' = y s/g.
-    ratio = (w - c - d) / (w - a - b)
-    g = (1 / ratio - 1) / h
-    return np.stack(
-        [
-            np.stack([(w - b - a) / w, (c / ratio - a) / h, a], 1),
-            np.stack([zero, 1 / ratio, zero], 1),
-            np.stack([zero, g, one], 1),
-        ],
-        1,
-    )
+    scale = (w - a - b) / (w - c - d)  # of the bottom edge; 1 at the top
+    out = np.zeros((len(moves), 3, 3))
+    out[:, 0] = np.stack([(w - a - b) / w, (c * scale - a) / h, a], 1)
+    out[:, 1, 1] = scale
+    out[:, 2, 1] = (scale - 1) / h
+    out[:, 2, 2] = 1
+    return out
 
 
 def _affine(moves: np.ndarray, h: int, w: int) -> np.ndarray:
-    """Three corners (top left, top right, bottom left), each moved inwards by `moves` (x, y shares of a side), fill the frame."""
+    """Three corners (top left, top right, bottom left), each moved in by `moves` (shares of a side, x y x y x y), fill the frame."""
     x, y = moves[:, 0::2] * w, moves[:, 1::2] * h
-    zero, one = np.zeros(len(moves)), np.ones(len(moves))
-    return np.stack(
-        [
-            np.stack([(w - x[:, 1] - x[:, 0]) / w, (x[:, 2] - x[:, 0]) / h, x[:, 0]], 1),
-            np.stack([(y[:, 1] - y[:, 0]) / w, (h - y[:, 2] - y[:, 0]) / h, y[:, 0]], 1),
-            np.stack([zero, zero, one], 1),
-        ],
-        1,
-    )
+    out = np.zeros((len(moves), 3, 3))
+    out[:, 0] = np.stack([(w - x[:, 1] - x[:, 0]) / w, (x[:, 2] - x[:, 0]) / h, x[:, 0]], 1)
+    out[:, 1] = np.stack([(y[:, 1] - y[:, 0]) / w, (h - y[:, 2] - y[:, 0]) / h, y[:, 0]], 1)
+    out[:, 2, 2] = 1
+    return out
 
 
 def _rotation(degrees: np.ndarray, h: int, w: int) -> np.ndarray:
     """Counter-clockwise on the screen, about the true centre of the frame."""
-    angle = np.deg2rad(degrees)
-    cos, sin, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     x, y = (w - 1) / 2, (h - 1) / 2
-    rows = (cos, -sin, x - cos * x + sin * y), (sin, cos, y - sin * x - cos * y), (zero, zero, one)
-    return np.stack([np.stack(row, 1) for row in rows], 1)
-
-
-def _flip(flip: np.ndarray, w: int) -> np.ndarray:
-    out = np.broadcast_to(np.eye(3), (len(flip), 3, 3)).copy()
-    out[flip, 0] = (-1, 0, w - 1)
+    out = np.zeros((len(degrees), 3, 3))
+    out[:, 0] = np.stack([cos, -sin, x - cos * x + sin * y], 1)
+    out[:, 1] = np.stack([sin, cos, y - sin * x - cos * y], 1)
+    out[:, 2, 2] = 1
     return out
 
 
-def _shift(x: int) -> np.ndarray:
-    return np.array([[1.0, 0, x], [0, 1, 0], [0, 0, 1]])
+def _uncrop(flip: np.ndarray, crop: slice, w: int) -> np.ndarray:
+    """Position in the cropped frame, flipped or not, -> position in the uncropped one."""
+    out = np.zeros((len(flip), 3, 3))
+    out[:, 0, 0] = np.where(flip, -1, 1)
+    out[:, 0, 2] = np.where(flip, crop.stop - 1, crop.start)
+    out[:, 1, 1] = out[:, 2, 2] = 1
+    return out
 
 
 # -- pixels ------------------------------------------------------------------------------------------------------------
@@ -176,14 +178,13 @@ def warp(frames: Tensor, source: np.ndarray, out: Tensor, which: np.ndarray) -> 
     x = (x / scale).clamp_(-1, w - 1e-4).add_(1)
     y = (y / scale).clamp_(-1, h - 1e-4).add_(1)
     left, top = x.floor(), y.floor()
-    x -= left
-    y -= top
+    horizontal, vertical = (left + 1 - x, x - left), (top + 1 - y, y - top)
     first = (top * (w + 2) + left).to(torch.int32)
     index = torch.empty(m, h * width, 4, dtype=torch.int32, device=device)
     weight = torch.empty(m, h * width, 4, device=device)
     for corner, (dy, dx) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
         torch.add(first, dy * (w + 2) + dx, out=index[..., corner])
-        torch.mul(y if dy else 1 - y, x if dx else 1 - x, out=weight[..., corner])
+        torch.mul(vertical[dy], horizontal[dx], out=weight[..., corner])
     table = torch.zeros(h + 2, w + 2, t * c, device=device)
     for i in range(m):  # one by one, the table stays in the cache
         table[1:-1, 1:-1] = _transposed(frames[i].view(t * c, h * w)).view(h, w, t * c)
@@ -204,17 +205,17 @@ def _transposed(x: Tensor) -> Tensor:
 
 def finish(clips: Tensor, transforms: Transforms) -> None:
     """Everything but the homography, in place on uint8 `[n, t, c, h, w]`."""
-    for i in np.flatnonzero(transforms.flip):
+    for i in np.flatnonzero(transforms.flip).tolist():
         clips[i] = clips[i].flip(-1)
-    for i in np.flatnonzero(transforms.erased):
-        top, bottom, left, right = transforms.box[i]
-        clips[i, ..., top:bottom, left:right] = 0
-    for i in np.flatnonzero(transforms.dilated):
-        top, bottom = transforms.band[i, 0]
-        clips[i, ..., top:bottom, :] = _dilate(clips[i, ..., top:bottom, :], KERNELS[transforms.kernel[i]])
-    for i in np.flatnonzero(transforms.blurred):
-        top, bottom = transforms.band[i, 1]
-        clips[i, ..., top:bottom, :] = _blur(clips[i, ..., top:bottom, :])
+    for i in np.flatnonzero(transforms.erased).tolist():
+        rows, columns = transforms.box(i)
+        clips[i, ..., rows, columns] = 0
+    for i in np.flatnonzero(transforms.dilated).tolist():
+        band = clips[i, ..., transforms.dilated_rows(i), :]
+        band.copy_(_dilate(band, transforms.kernel(i)))
+    for i in np.flatnonzero(transforms.blurred).tolist():
+        band = clips[i, ..., transforms.blurred_rows(i), :]
+        band.copy_(_blur(band))
 
 
 def _dilate(x: Tensor, kernel: np.ndarray) -> Tensor:

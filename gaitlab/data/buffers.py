@@ -12,7 +12,7 @@ from torch import Tensor
 class Buffers:
     """Hands out uninitialised CPU tensors; their memory comes back by itself once no tensor, array or view refers to it."""
 
-    def __init__(self, keep: int = 8) -> None:
+    def __init__(self, keep: int = 24) -> None:
         self._keep, self._arrays, self._lock = keep, list[np.ndarray](), threading.Lock()
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -15,7 +15,6 @@ from gaitlab.data.progress import progress_bar
 from gaitlab.data.schema import MANIFEST
 from gaitlab.data.source import Walk
 from gaitlab.data.sources.opengait import OpenGaitSource
-from gaitlab.data.sources.tree import MissingWarning
 from gaitlab.data.store import Store
 from gaitlab.data.writing import checked_frames
 
@@ -63,7 +62,7 @@ def check(path: str | Path, *, layout: str = "plain", partition: str = "", use: 
     root = Path(path).expanduser().absolute()
     if (root / MANIFEST).is_file():
         return _check_shards(Store(root))
-    return _check_raw(OpenGaitSource(root=str(root), layout=layout, partition=partition, allow_missing=True, use=tuple(use)))
+    return _check_raw(OpenGaitSource(root=str(root), layout=layout, partition=partition, use=tuple(use)))
 
 
 def look(frames: np.ndarray, modality: str, name: str) -> Look:
@@ -76,29 +75,24 @@ def look(frames: np.ndarray, modality: str, name: str) -> Look:
 
 
 def _check_raw(source: OpenGaitSource) -> Report:
-    report = Report()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            walks = source.walks()
-        except ValueError as error:
-            report.problems += str(error).split("\n  ")
-            return report
-    for warning in caught:
-        kind = report.problems if issubclass(warning.category, MissingWarning) else report.notes
-        kind.append(str(warning.message))
-    for key, count in Counter(walk.key for walk in walks).items():
+    found = source.survey()
+    report = Report(problems=found.problems + found.missing)
+    if found.ignored:
+        report.notes.append(f"{len(found.ignored)} ids are in neither set of the partition")
+    for key, count in Counter(walk.key for walk in found.walks).items():
         if count > 1:
-            report.problems.append(f"duplicate walk {key}: {', '.join(w.source for w in walks if w.key == key)}")
+            report.problems.append(f"duplicate walk {key}: {', '.join(w.source for w in found.walks if w.key == key)}")
     looks: list[Look] = []
-    with progress_bar(f"check {source.name}", len(walks)) as advance:
-        for walk in walks:
+    with progress_bar(f"check {source.name}", len(found.walks)) as advance, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for walk in found.walks:
             try:
                 looks += [look(checked_frames(array, walk.source), m, walk.source) for m, array in source.load(walk).items()]
             except ValueError as error:
                 report.problems.append(str(error))
             advance(1)
-    report.counts = _counts(_records(walks), looks)
+    report.notes += [f"{text} ({count} walks)" for text, count in Counter(str(warning.message) for warning in caught).items()]
+    report.counts = _counts(_records(found.walks), looks)
     _judge(looks, report)
     return report
 
@@ -179,6 +173,8 @@ def _records(walks: Sequence[Walk]) -> pd.DataFrame:
 
 def _counts(index: pd.DataFrame, looks: Sequence[Look]) -> pd.DataFrame:
     """Subjects, walks, sessions, sets of conditions and views of each split, and frames of all."""
+    if index.empty:
+        return pd.DataFrame()
     rows = []
     for split, part in index.groupby("split"):
         distinct = {name: part[name].map(str).nunique() for name in ("session", "conditions", "view")}

@@ -216,7 +216,7 @@ def _batch(
 ) -> Batch:
     def to_float(clip: Tensor) -> Tensor:
         out = buffers.empty(clip.shape, torch.float32) if clip.device.type == "cpu" else torch.empty(clip.shape, device=device)
-        return out.copy_(clip).div_(255)
+        return out.copy_(clip).mul_(1 / 255)
 
     return Batch(
         {role: to_float(clip) for role, clip in pixels.items()},

@@ -146,6 +146,8 @@ def _collect(results: Generator[ShardInfo, None, None], jobs: Sequence[ShardJob]
         for info in results:
             infos.append(info)
             problems += info.problems
+            if info.fatal:
+                _complain(info.problems)
             if len(problems) >= PROBLEMS:
                 break
             advance(walks_of[info.file])

@@ -71,7 +71,8 @@ class Store:
             path = self.root / shard["file"]
             self._check_size(shard)
             try:
-                tables.append(pq.read_table(path, columns=names, memory_map=True, partitioning=None))
+                with pq.ParquetFile(path, memory_map=True) as file:
+                    tables.append(file.read(columns=names, use_threads=False))
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(_corrupt(path, str(error).splitlines()[0])) from None
         frame = pa.concat_tables(tables).to_pandas()

@@ -35,13 +35,14 @@ class ShardJob:
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """What became of a `ShardJob`: facts for the manifest, or problems and no file.
+    """What became of a `ShardJob`: facts for the manifest, or problems and no file; fatal: no other shard will fare better.
 
     shapes: modality -> the frame shapes met; frames: modality -> frames; binary: modality -> all walks are binary.
     """
 
     file: str
     problems: tuple[str, ...] = ()
+    fatal: bool = False
     rows: int = 0
     bytes: int = 0
     sha256: str = ""
@@ -88,10 +89,18 @@ def write_shard(job: ShardJob) -> ShardInfo:
         content = path.read_bytes()
     except OSError as error:
         if error.errno in NO_SPACE:
-            return ShardInfo(job.file, (f"no space left on the device of {path.parent.parent}",))
+            return ShardInfo(job.file, (f"no space left on the device of {path.parent.parent}",), fatal=True)
         raise
-    digest = hashlib.sha256(content).hexdigest()
-    return ShardInfo(job.file, (), len(checksums), len(content), digest, tuple(checksums), shapes, dict(frames), binary)
+    return ShardInfo(
+        file=job.file,
+        rows=len(checksums),
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        checksums=tuple(checksums),
+        shapes=shapes,
+        frames=dict(frames),
+        binary=binary,
+    )
 
 
 def _row(job: ShardJob, walk: Walk) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Embeddings and a protocol in, a table out. Nothing is rounded before it is printed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,12 +50,15 @@ class Result:
 
     def text(self) -> str:
         """The table for a terminal or a log, two decimals."""
-        return f"{self.protocol} (percent, but counts)\n{text_table(self.table)}"
+        return f"{self.protocol}, percent and counts\n{text_table(self.table)}"
 
 
 def text_table(table: pd.DataFrame) -> str:
     """Aligned plain text: percentages with two decimals, `-` where undefined, counts as they are."""
-    percent: Callable[[float], str] = lambda value: "-" if np.isnan(value) else f"{value:.2f}"  # noqa: E731
+
+    def percent(value: float) -> str:
+        return "-" if np.isnan(value) else f"{value:.2f}"
+
     return str(table.to_string(formatters={column: percent for column in table.columns if column not in COUNTS}))
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from gaitlab.evaluation.protocol import Distance
 
-BUDGET = 16 << 20
-"""Bytes that a tile of the distance matrix may take with its scratch space; few, so that it stays near the caches."""
+BUDGET = 64 << 20
+"""Bytes that a tile of the distance matrix may take with its scratch space; small stays near the caches, large has fewer calls."""
 
 
 def distances(probes: Tensor, gallery: Tensor, distance: Distance) -> Tensor:

@@ -76,6 +76,7 @@ def from_peer(
         embedding=embedding,
         neck=has_neck,
         embed_from="normalised" if embed_from == "normalised" else "raw",
+        self_distance="rounded",
         **_losses(loss_cfg, has_neck),
     )
 

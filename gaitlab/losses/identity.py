@@ -1,5 +1,6 @@
 """Identity classification of part features."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -9,7 +10,7 @@ def part_cross_entropy(logits: Tensor, subject: Tensor, *, scale: float = 16.0, 
 
     subject: int64 `n`, -1 = unlabelled (left out). Without a labelled walk the loss is 0.
     """
-    n, p, k = logits.shape
-    labels = subject[:, None].expand(n, p).reshape(-1)
-    total = F.cross_entropy(logits.float().reshape(n * p, k) * scale, labels, label_smoothing=smoothing, ignore_index=-1, reduction="sum")
+    labels = subject[:, None].expand(logits.shape[:2]).reshape(-1)
+    scaled = scale * logits.to(torch.promote_types(logits.dtype, torch.float32)).flatten(0, 1)
+    total = F.cross_entropy(scaled, labels, label_smoothing=smoothing, ignore_index=-1, reduction="sum")
     return total / (labels >= 0).sum().clamp(min=1)

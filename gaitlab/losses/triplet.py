@@ -1,10 +1,13 @@
 """Batch-all triplet loss, part by part (Hermans et al., 2017; parts and non-zero averaging: Chao et al., AAAI 2019)."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+SelfDistance = Literal["zero", "rounded"]
+"""A walk's distance to itself, its easiest positive: exactly 0, or the rounding noise that the reference recipes leave there."""
 
 
 class Triplet(NamedTuple):
@@ -24,7 +27,7 @@ class Triplet(NamedTuple):
     """Scalar: active terms / all terms, 0 to 1."""
 
 
-def part_triplet(z: Tensor, subject: Tensor, *, margin: float = 0.2) -> Triplet:
+def part_triplet(z: Tensor, subject: Tensor, *, margin: float = 0.2, self_distance: SelfDistance = "zero") -> Triplet:
     """Hinge `max(0, d(a, p) - d(a, n) + margin)` over all anchors, positives and negatives of a batch, in each part.
 
     z: `n p d`; subject: int64 `n`, any number of walks each, -1 = unlabelled (takes no part). Distances are Euclidean, in float32
@@ -34,7 +37,7 @@ def part_triplet(z: Tensor, subject: Tensor, *, margin: float = 0.2) -> Triplet:
         labelled = subject >= 0
         same = (subject[:, None] == subject[None, :]) & labelled[:, None] & labelled[None, :]
         other = (subject[:, None] != subject[None, :]) & labelled[:, None] & labelled[None, :]
-        d = part_distances(z if z.dtype == torch.float64 else z.float())
+        d = part_distances(z.to(torch.promote_types(z.dtype, torch.float32)), self_distance)
         with torch.no_grad():
             weight = _active(d, same, other, margin)
             active = weight.clamp(min=0).sum((1, 2))
@@ -53,17 +56,19 @@ def part_triplet(z: Tensor, subject: Tensor, *, margin: float = 0.2) -> Triplet:
         )
 
 
-def part_distances(z: Tensor) -> Tensor:
-    """Euclidean distances between the walks of `n p d` in each part, `p n n`.
+def part_distances(z: Tensor, self_distance: SelfDistance = "zero") -> Tensor:
+    """Euclidean distances between the walks of `n p d` in each part, `p n n`; no gradient on the diagonal.
 
-    |a|^2 + |b|^2 - 2ab, like the reference recipes: a distance near 0 carries rounding noise of some 3e-4 |a| in float32. A walk's
-    distance to itself is just that noise, and has no gradient.
+    |a|^2 + |b|^2 - 2ab loses the digits of distances below 3e-4 |a| in float32. "zero" shifts the walks to their mean first and
+    clears the diagonal; "rounded" does neither, so that losses equal those of the reference implementation to five digits, but
+    the last bits of the embeddings then decide terms at the margin (two ranks are no longer one process to 1e-6).
     """
-    x = z.transpose(0, 1)
+    x = z.transpose(0, 1) if self_distance == "rounded" else (z - z.detach().mean(0)).transpose(0, 1)
     norm = x.square().sum(2)
     squared = norm[:, :, None] + norm[:, None, :] - 2 * torch.bmm(x, x.transpose(1, 2))
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
-    return F.relu(torch.where(itself, squared.detach(), squared)).sqrt()
+    squared = torch.where(itself, squared.detach() if self_distance == "rounded" else 0.0, squared)
+    return F.relu(squared).sqrt()
 
 
 def _active(d: Tensor, same: Tensor, other: Tensor, margin: float) -> Tensor:

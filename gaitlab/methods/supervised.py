@@ -13,7 +13,7 @@ from torch import Tensor
 from gaitlab.backbones.backbone import BackboneConfig
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.losses.identity import part_cross_entropy
-from gaitlab.losses.triplet import part_triplet
+from gaitlab.losses.triplet import SelfDistance, part_triplet
 from gaitlab.method import Method, MethodConfig
 from gaitlab.nn.gather import all_rows
 from gaitlab.nn.heads import BNNeck, PartLinear
@@ -41,6 +41,8 @@ class SupervisedConfig(MethodConfig):
     smoothing: float = 0.1
     triplet_on: Feature = "raw"
     embed_from: Feature = "raw"
+    self_distance: SelfDistance = "zero"
+    """rounded: the reference implementation's numbers, digit for digit (what `interop.opengait` sets)."""
 
     def __post_init__(self) -> None:
         if not self.neck and "normalised" in (self.triplet_on, self.embed_from):
@@ -71,7 +73,7 @@ class Supervised(Method):
         config = self.config
         features, cosines = (encoded, None) if self.neck is None else self.neck(encoded)
         compared = encoded if config.triplet_on == "raw" else features
-        triplet = part_triplet(all_rows(compared.float()), all_rows(batch.subject), margin=config.margin)
+        triplet = part_triplet(all_rows(compared), all_rows(batch.subject), margin=config.margin, self_distance=config.self_distance)
         terms = {"triplet": config.triplet_weight * triplet.loss}
         watch = {"active_triplets": triplet.share, "distance": triplet.distance.mean()}
         if cosines is not None:

@@ -31,7 +31,8 @@ class BNNeck(nn.Module):
     def normalised(self, x: Tensor) -> Tensor:
         n, p, c = x.shape
         with torch.autocast(x.device.type, enabled=False):
-            flat = self.norm(x.float().transpose(1, 2).reshape(n, c * p))
+            x = x.to(torch.promote_types(x.dtype, torch.float32))
+            flat = self.norm(x.transpose(1, 2).reshape(n, c * p))
             return F.normalize(flat.view(n, c, p), dim=1).transpose(1, 2)
 
     def cosines(self, normalised: Tensor) -> Tensor:

@@ -77,18 +77,19 @@ class _Normalise(torch.autograd.Function):
         shape = (1, -1, *[1] * (x.dim() - 2))
         count = torch.tensor([x.numel() / x.shape[1]], dtype=torch.float64, device=x.device)
         mean = _sums(x) / count
-        squares = _sums((x - mean.float().view(shape)).square_())
+        squares = _sums((x - mean.to(weight.dtype).view(shape)).square_())
         if synced and dist.is_initialized() and dist.get_world_size() > 1:
             counts, means, parts = _every_rank(count, mean, squares)
             count = counts.sum(0)
             mean = (counts * means).sum(0) / count
             squares = (parts + counts * (means - mean).square()).sum(0)
         variance = squares / count
-        ctx.save_for_backward(x, weight, mean.float(), (variance + eps).rsqrt().float(), count)
+        scale = (variance + eps).rsqrt()
+        mean, variance, scale, count = (value.to(weight.dtype) for value in (mean, variance, scale, count))
+        ctx.save_for_backward(x, weight, mean, scale, count)
         ctx.synced, ctx.shape = synced, shape
-        out = F.batch_norm(x, mean.float(), variance.float(), weight, bias, training=False, eps=eps)
-        ctx.mark_non_differentiable(means := mean.float(), variances := variance.float(), counted := count.float())
-        return out, means, variances, counted
+        ctx.mark_non_differentiable(mean, variance, count)
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps), mean, variance, count
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor, None, None]:
@@ -103,13 +104,13 @@ class _Normalise(torch.autograd.Function):
         slope = weight * scale
         lean = -slope * scale * along / count
         level = -slope * total / count - lean * mean
-        a, b, c = (value.float().view(ctx.shape) for value in (slope, lean, level))
+        a, b, c = (value.to(weight.dtype).view(ctx.shape) for value in (slope, lean, level))
         return torch.addcmul(c, x, b).addcmul_(grad, a).to(x.dtype), d_weight, d_bias, None, None
 
 
 def _sums(x: Tensor) -> Tensor:
     """Sum over everything but the channels, float64 `c`; within a frame in float32."""
-    x = x.sum((2, 3), dtype=torch.float32) if x.dim() == 4 else x
+    x = x.sum((2, 3), dtype=torch.promote_types(x.dtype, torch.float32)) if x.dim() == 4 else x
     return x.double().sum(0)
 
 

@@ -28,6 +28,7 @@ class Tracks(Protocol):
     """What the loop asks of a tracker."""
 
     def log(self, step: int, metrics: dict[str, float]) -> None: ...
+    def flush(self) -> None: ...
 
 
 @dataclass
@@ -88,6 +89,7 @@ def train(
             "data_hash": data_hash,
             "subjects": list(feed.subjects),
         }
+        tracker.flush()  # a resumed run goes on behind this step, so its curves must reach it
         run.save(content, step, metrics, best.step or None)
 
     guard = FiniteGuard(method, config.max_bad_steps)

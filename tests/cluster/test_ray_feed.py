@@ -1,6 +1,7 @@
 """Subjects as blocks of Ray's object store give the batches of the local memory map."""
 
 import pickle
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from gaitlab.cluster.feed import Blocks, RayFeed
 from gaitlab.data.feed import Feed
 from gaitlab.data.ingest import ingest
 from gaitlab.data.store import Store
-from gaitlab.types import Batch
+from gaitlab.types import Batch, ClipSpec
 from tests.data.test_feed import CLIPS, CPU, Noise, same
 
 pytestmark = pytest.mark.cluster
@@ -59,7 +60,18 @@ def test_a_worker_opens_what_the_driver_has_loaded(store: Store, blocks: Blocks)
 
 
 def test_an_absent_modality_is_named(store: Store, blocks: Blocks) -> None:
-    from gaitlab.types import ClipSpec
-
     with pytest.raises(ValueError, match="has no 'skeleton'; it has depth, silhouette"):
         RayFeed.load(store.root, {"gait": ClipSpec(modality="skeleton")})
+
+
+def test_a_damaged_shard_is_named_and_rays_settings_stay_as_they_were(store: Store, blocks: Blocks, tmp_path: Path) -> None:
+    size = ray.data.DataContext.get_current().target_max_block_size
+    assert size is None or size > 1_000_000
+    root = tmp_path / "damaged"
+    shutil.copytree(store.root, root)
+    shard = root / store.manifest["shards"][1]["file"]
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 255
+    shard.write_bytes(data)
+    with pytest.raises(ValueError, match=rf"^shard .*{shard.name} is corrupt: [^\n]*$"):
+        RayFeed.load(root, CLIPS)

@@ -90,14 +90,16 @@ def test_a_batch_is_what_a_loop_over_its_frames_gives(store: Store) -> None:
                     if number >= 0:
                         whole = store.frames(spec.modality).walk(row)[number]
                         want = whole[..., 10:54] if spec.width == 44 else whole
-                    assert (frame.numpy() == np.float32(want) / np.float32(255)).all()
+                    assert (frame.numpy() == np.float32(want) * np.float32(1 / 255)).all()
 
 
-def test_float_is_uint8_over_255(store: Store) -> None:
+def test_float_is_uint8_in_0_to_1(store: Store) -> None:
     feed = Feed(store, CLIPS, p=4, k=2, seed=0)
     for role, pixels in feed.uint8(3, CPU).items():
         assert pixels.dtype == torch.uint8
-        assert torch.equal(feed.batch(3, CPU).clips[role], pixels / 255)
+        assert torch.equal(feed.batch(3, CPU).clips[role], pixels * (1 / 255))
+        assert pixels.max() == 255
+        assert feed.batch(3, CPU).clips[role].max() == 1
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -150,7 +152,7 @@ def test_whole_walks_are_padded_with_zeros_and_cut_at_the_limit(store: Store) ->
     assert batch.rows.tolist() == rows.tolist()
     for row, length, clip in zip(rows, batch.lengths["gait"], batch.clips["gait"], strict=True):
         want = store.frames("silhouette").walk(row)[:length, ..., 10:54]
-        assert torch.equal(clip[:length], torch.from_numpy(want) / 255)
+        assert torch.equal(clip[:length], torch.from_numpy(want) * (1 / 255))
         assert (clip[length:] == 0).all()
 
 

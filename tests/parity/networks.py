@@ -24,8 +24,8 @@ TRAJECTORY = (1e-4, 5e-3, 3e-2)
 """Tolerances of the first losses; later ones hardly test the optimiser."""
 
 
-def run(path: Path) -> Verdict:
-    """All checks of one network golden."""
+def run(path: Path, steps: int = len(TRAJECTORY)) -> Verdict:
+    """All checks of one network golden, the trajectory over `steps` losses."""
     verdict = Verdict(path.stem)
     golden = json.loads(path.read_text())
     arrays = np.load(path.with_suffix(".npz"))
@@ -38,7 +38,7 @@ def run(path: Path) -> Verdict:
         verdict.todo = str(reason)
         return verdict
     evaluation(verdict, model, golden, arrays)
-    training(verdict, model, golden, arrays)
+    training(verdict, model, golden, arrays, steps)
     return verdict
 
 
@@ -71,19 +71,19 @@ def evaluation(verdict: Verdict, model: Supervised, golden: dict[str, Any], arra
                     verdict.compare("embed2_fixed", model.neck(z)[0].transpose(1, 2), arrays["embed2_fixed"], 5e-5)
 
 
-def training(verdict: Verdict, model: Supervised, golden: dict[str, Any], arrays: Any) -> None:
+def training(verdict: Verdict, model: Supervised, golden: dict[str, Any], arrays: Any, steps: int) -> None:
     """SGD steps on one batch; the first one's outputs, losses, gradients and batch-norm statistics in detail."""
     sgd, batch = golden["train"]["sgd"], training_batch(golden)
     optimiser = torch.optim.SGD(model.parameters(), lr=sgd["lr"], momentum=sgd["momentum"], weight_decay=sgd["weight_decay"])
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, sgd["milestones"], sgd["gamma"])
     model.train()
     total = first_pass(verdict, model, batch, golden, arrays)
-    for step, (expected, tolerance) in enumerate(zip(sgd["same_batch_total_loss"], TRAJECTORY, strict=False)):
+    for step, (expected, tolerance) in enumerate(zip(sgd["same_batch_total_loss"], TRAJECTORY[:steps], strict=False)):
         if step > 0:
             optimiser.step()
             schedule.step()
             optimiser.zero_grad()
-            with torch.set_grad_enabled(step + 1 < len(TRAJECTORY)):
+            with torch.set_grad_enabled(step + 1 < steps):
                 total = model(batch, torch.Generator()).total()
                 if total.requires_grad:
                     total.backward()
@@ -95,7 +95,7 @@ def first_pass(verdict: Verdict, model: Supervised, batch: Batch, golden: dict[s
     train, config = golden["train"], model.config
     z = model.encode(batch, torch.Generator())
     verdict.compare("train_embed", z.detach().transpose(1, 2), arrays["train_embed"], 5e-5)
-    triplet = part_triplet(z, batch.subject, margin=config.margin)
+    triplet = part_triplet(z, batch.subject, margin=config.margin, self_distance=config.self_distance)
     verdict.compare("triplet", triplet.loss.item(), train["loss"]["triplet"], 1e-3)
     verdict.compare("triplet_per_part", triplet.per_part, arrays["train_triplet_per_part"], 1e-2)
     verdict.compare("triplet_num", triplet.active, arrays["train_triplet_num_per_part"], 1e-2)

@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,8 +51,9 @@ def pick(names: Sequence[str], rule: int | str) -> str:
     if isinstance(rule, str):
         return next((name for name in names if fnmatch.fnmatch(name, rule)), "")
     numbers = [re.match(r"(\d+)[-_]", name) for name in names]
-    if len(names) > 1 and all(numbers):
-        return next((name for name, number in zip(names, numbers, strict=True) if number and int(number[1]) == rule), "")
+    named = {int(number[1]): name for name, number in zip(names, numbers, strict=True) if number}
+    if len(named) == len(names) > 1:
+        return named.get(rule, "")
     return names[rule] if rule < len(names) else ""
 
 
@@ -68,5 +70,6 @@ def as_frames(array: np.ndarray, modality: str, path: str) -> np.ndarray:
     if 0 in array.shape:
         raise ValueError(f"{path}: the walk is empty (shape {array.shape})")
     if modality == "silhouette" and array.max() == 1:
+        warnings.warn("silhouettes of 0 and 1 are read as 0 and 255", stacklevel=2)
         array = array * np.uint8(255)
     return np.ascontiguousarray(array)

@@ -20,16 +20,26 @@ from gaitlab.data.sources.datasets import Layout, layout
 LISTED = 20
 
 
-class MissingWarning(UserWarning):
-    """Ids or walks of the partition are not there, and `allow_missing` lets that pass."""
-
-
 @dataclass(frozen=True)
 class Partition:
     """subject -> split, and "ID-TYPE-VIEW" -> role."""
 
     splits: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All that a tree holds under a partition, good and bad.
+
+    problems: folders that cannot be walks, and why. missing: what the partition names in vain, one sentence per kind.
+    ignored: ids that it does not name.
+    """
+
+    walks: list[Walk]
+    problems: list[str]
+    missing: list[str]
+    ignored: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +70,8 @@ class TreeSource(SourceConfig):
         """modality -> file name, of the sorted file names in a VIEW folder; "" stands for the folder. ValueError when one lacks."""
         raise NotImplementedError
 
-    def walks(self) -> Sequence[Walk]:
+    def survey(self) -> Survey:
+        """Looks at every folder, at no file's content. ValueError only when there is no root or no readable partition."""
         how = layout(self.layout)
         root = self._root()
         ids = _folders(root)
@@ -77,14 +88,24 @@ class TreeSource(SourceConfig):
                             walks.append(self._walk(root, how, partition, subject, type_name, view_name))
                         except ValueError as error:
                             problems.append(f"{subject}/{type_name}/{view_name}: {error}")
-        if problems:
-            raise ValueError(_lines(problems, "walks cannot be used"))
-        found = {walk.source.replace("/", "-") for walk in walks}
-        self._missing("ids", partition.splits.keys() - {walk.subject for walk in walks})
-        self._missing("walks", partition.roles.keys() - found)
-        if not walks:
-            raise ValueError(f"{root} has no walks ID/TYPE/VIEW of the ids in the partition")
-        return walks
+        absent_ids = partition.splits.keys() - {walk.subject for walk in walks}
+        absent_walks = partition.roles.keys() - {walk.source.replace("/", "-") for walk in walks}
+        missing = [self._absent(what, names) for what, names in (("ids", absent_ids), ("walks", absent_walks)) if names]
+        return Survey(walks, problems, missing, [subject for subject in ids if subject not in partition.splits])
+
+    def walks(self) -> Sequence[Walk]:
+        found = self.survey()
+        if found.problems:
+            raise ValueError(_lines(found.problems, "walks cannot be used"))
+        if not found.walks:
+            raise ValueError(f"{self.root} has no walks ID/TYPE/VIEW of the ids in the partition")
+        if found.missing and not self.allow_missing:
+            raise ValueError(f"{'; '.join(found.missing)}; --allow-missing to go on without them")
+        for message in found.missing:
+            warnings.warn(message, stacklevel=2)
+        if found.ignored:
+            warnings.warn(f"{len(found.ignored)} ids of {self.root} are in neither set of the partition and are ignored", stacklevel=2)
+        return found.walks
 
     def checksum(self) -> str:
         digest = hashlib.sha256(repr(replace(self, root="", partition="")).encode())
@@ -123,8 +144,6 @@ class TreeSource(SourceConfig):
             raise ValueError("--test-ids is for data without a partition file; give one or the other")
         if self.partition:
             partition = read_partition(Path(self.partition).expanduser())
-            if ignored := set(ids) - partition.splits.keys():
-                warnings.warn(f"{len(ignored)} ids of {self.root} are in neither set of the partition and are ignored", stacklevel=2)
         else:
             if not 0 <= self.test_ids <= len(ids):
                 raise ValueError(f"--test-ids is {self.test_ids}; there are {len(ids)} ids")
@@ -136,14 +155,10 @@ class TreeSource(SourceConfig):
         drawn = np.random.default_rng(self.seed).permutation(len(train))[: self.validation]
         return Partition(dict(partition.splits) | {train[i]: "validation" for i in drawn}, partition.roles)
 
-    def _missing(self, what: str, names: Collection[str]) -> None:
-        if not names:
-            return
+    def _absent(self, what: str, names: Collection[str]) -> str:
         listed = ", ".join(sorted(names)[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
-        message = f"the partition names {len(names)} {what} of which {self.root} has nothing: {listed}"
-        if not self.allow_missing:
-            raise ValueError(f"{message}; --allow-missing to go on without them")
-        warnings.warn(message, MissingWarning, stacklevel=3)
+        who = "the partition names" if self.partition else "there are"
+        return f"{who} {len(names)} {what} without a walk in {self.root}: {listed}"
 
 
 def read_partition(path: Path) -> Partition:

@@ -1,0 +1,30 @@
+"""`make demo`: GaitBase, reduced, from nothing to a table: walkers are generated, a network learns them and is tested on people
+it has never seen, across views, bags and coats, and on recorded people where there is a recording.
+
+Takes the arguments of `pipelines/local.py`. $GAITLAB_MOCAP names the recording (an npz of joints).
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from experiments import supervised
+from gaitlab.command import Command, main
+from gaitlab.data.sources.mocap import MocapSource
+from gaitlab.experiment import Benchmark, DataConfig
+from gaitlab.launch import local
+
+RECORDING = Path(os.environ.get("GAITLAB_MOCAP") or Path(__file__).parents[2] / "shared" / "data" / "cmu_walks.npz")
+
+
+def demo(command: Command) -> None:
+    """The experiment, with the recorded walkers as a second benchmark if they are there."""
+    experiment = command.experiment
+    if RECORDING.exists() and not command.resume:
+        recorded = Benchmark(protocol="mocap", data=DataConfig(root="mocap", make=MocapSource(root=str(RECORDING.resolve()))))
+        experiment = replace(experiment, benchmarks=(*experiment.benchmarks, recorded))
+    local(replace(command, experiment=experiment))
+
+
+if __name__ == "__main__":
+    main(supervised.ALL, "demo", demo, __doc__ or "")

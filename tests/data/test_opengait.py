@@ -1,0 +1,356 @@
+"""Raw trees as the field passes them around: names, partitions, pickles, masks, and what is wrong with them."""
+
+import collections
+import gzip
+import json
+import os
+import pickle
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from gaitlab.data.frames import align
+from gaitlab.data.ingest import ingest
+from gaitlab.data.sources.datasets import LAYOUTS, layout
+from gaitlab.data.sources.folders import FrameFolders
+from gaitlab.data.sources.opengait import OpenGaitSource, as_frames, pick
+from gaitlab.data.sources.pickles import read_array
+from gaitlab.data.sources.tree import read_partition
+
+SHARED = Path(os.environ.get("GAITLAB_SHARED", Path(__file__).parents[3] / "shared"))
+ROWS = SHARED / "peer" / "goldens" / "open" / "eval"
+
+
+def silhouettes(t: int = 6, seed: int = 0, size: int = 64) -> np.ndarray:
+    """uint8 `[t, size, size]`: a soft-edged blob that sways."""
+    frames = np.zeros((t, size, size), np.uint8)
+    for i, frame in enumerate(frames):
+        cv2.ellipse(frame, (size // 2 + i % 3 + seed % 5, size // 2), (size // 6, size // 2 - 1), 0, 0, 360, 255, -1, cv2.LINE_AA)
+    return frames
+
+
+def put(root: Path, walk: str, value: Any, name: str = "00.pkl", protocol: int = 4) -> None:
+    (root / walk).mkdir(parents=True, exist_ok=True)
+    (root / walk / name).write_bytes(pickle.dumps(value, protocol))
+
+
+def casia(root: Path) -> Path:
+    """A little CASIA-B: ids 001 to 004, three kinds of walk, two views."""
+    for subject in ("001", "002", "003", "004"):
+        for kind in ("nm-01", "bg-02", "cl-01"):
+            for view in ("000", "090"):
+                put(root, f"{subject}/{kind}/{view}", silhouettes(seed=int(subject)), f"{view}.pkl")
+    return root
+
+
+def partition(path: Path, train: list[str], test: list[str], **more: list[str]) -> str:
+    path.write_text(json.dumps({"TRAIN_SET": train, "TEST_SET": test, **more}))
+    return str(path)
+
+
+def test_a_casia_b_tree_becomes_shards(tmp_path: Path) -> None:
+    root = casia(tmp_path / "raw")
+    (root / ".DS_Store").touch()
+    sets = partition(tmp_path / "p.json", ["001", "002"], ["003", "004"])
+    source = OpenGaitSource(root=str(root), layout="casia-b", partition=sets)
+    store = ingest(source, tmp_path / "out", progress=False)
+    index = store.index.set_index("source")
+    assert len(index) == 24
+    assert dict(index.groupby("split")["subject"].unique().map(list)) == {"train": ["001", "002"], "test": ["003", "004"]}
+    assert set(index["dataset"]) == {"casia-b"}
+    row = index.loc["003/bg-02/090"]
+    assert (row["subject"], row["session"], row["conditions"], row["take"], row["view"]) == ("003", "", ("bag",), "02", "090")
+    assert np.array_equal(store.frames("silhouette").walk(0)[:, 0], silhouettes(seed=1))
+
+
+def test_validation_ids_are_drawn_from_the_training_ids(tmp_path: Path) -> None:
+    root = casia(tmp_path / "raw")
+    sets = partition(tmp_path / "p.json", ["001", "002", "003"], ["004"])
+    drawn: list[set[str]] = []
+    for seed in (0, 0, 1, 2, 3, 4):
+        walks = OpenGaitSource(root=str(root), layout="casia-b", partition=sets, validation=1, seed=seed).walks()
+        drawn.append({walk.subject for walk in walks if walk.split == "validation"})
+    assert drawn[0] == drawn[1]
+    assert all(len(ids) == 1 and ids <= {"001", "002", "003"} for ids in drawn)
+    assert len(set.union(*drawn)) > 1
+    with pytest.raises(ValueError, match="--validation is 4; there are 3 training ids"):
+        OpenGaitSource(root=str(root), layout="casia-b", partition=sets, validation=4).walks()
+
+
+@pytest.mark.parametrize(
+    ("name", "walk", "expected"),
+    [
+        ("casia-b", "nm-05/000", {"conditions": (), "take": "05", "view": "000"}),
+        ("casia-b", "cl-02/180", {"conditions": ("clothing",), "take": "02", "view": "180"}),
+        ("oumvlp", "01/270", {"session": "01", "conditions": (), "view": "270"}),
+        ("casia-e", "H-scene3_s-bg-2/270", {"session": "H-scene3_s", "conditions": ("bag",), "take": "2", "view": "270"}),
+        ("grew", "03/abc_12", {"session": "03", "conditions": (), "take": "abc_12"}),
+        ("gait3d", "camid0_videoid2/seq0", {"session": "camid0_videoid2", "conditions": (), "view": "seq0"}),
+        ("sustech1k", "00-nm/045", {"session": "00", "conditions": (), "view": "045"}),
+        ("sustech1k", "02-bg-nt/090-far", {"session": "02", "conditions": ("bag", "night"), "view": "090-far"}),
+        ("ccpg", "U0_D0_BG/06_1", {"session": "U0_D0", "conditions": ("bag",), "view": "06", "take": "1"}),
+        ("ccpg", "U3_D3/00_2", {"session": "U3_D3", "conditions": (), "view": "00", "take": "2"}),
+        ("ccgr-mini", "BGCRCLCV1/112_5_1.avi", {"session": "BGCRCLCV1", "conditions": (), "view": "112_5_1.avi"}),
+        ("freegait", "devid_3/seq_02_new", {"session": "devid_3", "conditions": (), "view": "seq_02_new"}),
+        ("hid", "00000001/default", {"session": "00000001", "conditions": (), "view": "default"}),
+    ],
+)
+def test_folder_names_become_canonical(name: str, walk: str, expected: dict[str, Any]) -> None:
+    assert layout(name).parse(*walk.split("/")) == expected
+
+
+@pytest.mark.skipif(not ROWS.exists(), reason="needs ../shared/peer/goldens")
+def test_every_name_of_the_golden_rows_is_understood() -> None:
+    """Types and views as they are on disk; no two walks of a subject may fall together."""
+    files = {"casia-b": "casiab", "casia-e": "casiae", "ccgr-mini": "ccgrmini"}
+    for name in LAYOUTS.keys() - {"plain", "ccgr"}:
+        rows = json.loads(gzip.decompress((ROWS / f"{files.get(name, name)}.rows.json.gz").read_bytes()))
+        keys = collections.Counter[Any]()
+        originals = set(zip(rows["labels"], rows["types"], rows["views"], strict=True))
+        for subject, type_name, view in originals:
+            keys[subject, tuple(sorted(layout(name).parse(type_name, view).items()))] += 1
+        assert len(keys) == len(originals), name
+
+
+def test_unknown_names_say_so() -> None:
+    with pytest.raises(ValueError, match="did you mean 'casia-b'"):
+        layout("casiab")
+    with pytest.raises(ValueError, match="TYPE folder 'xx-01' is not named as in casia-b"):
+        layout("casia-b").parse("xx-01", "000")
+    with pytest.raises(ValueError, match="unknown condition 'zz'"):
+        layout("sustech1k").parse("01-zz", "000")
+
+
+def test_badly_named_folders_are_listed(tmp_path: Path) -> None:
+    root = casia(tmp_path / "raw")
+    put(root, "001/xx/000", silhouettes())
+    (root / "002/nm-01/018").mkdir()
+    with pytest.raises(ValueError, match="2 walks cannot be used") as caught:
+        OpenGaitSource(root=str(root), layout="casia-b").walks()
+    assert "001/xx/000: TYPE folder 'xx'" in str(caught.value)
+    assert "002/nm-01/018: the folder is empty" in str(caught.value)
+
+
+def test_sixteen_files_by_index(tmp_path: Path) -> None:
+    depth = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), np.uint8)
+    for i in range(16):
+        content = depth if i == 1 else silhouettes(seed=3) if i == 6 else np.zeros((6, 2), np.float32)
+        put(tmp_path, "0001/01-bg-nt/090-far", content, f"{i:02d}-something.pkl")
+    source = OpenGaitSource(root=str(tmp_path), layout="sustech1k")
+    (walk,) = source.walks()
+    loaded = source.load(walk)
+    assert loaded.keys() == {"silhouette", "depth"}
+    assert np.array_equal(loaded["silhouette"], silhouettes(seed=3))
+    assert np.array_equal(loaded["depth"], depth.transpose(0, 3, 1, 2))
+    (tmp_path / "0001/01-bg-nt/090-far/06-something.pkl").unlink()
+    with pytest.raises(ValueError, match=r"no file for silhouette=6 among 00-something.pkl"):
+        source.walks()
+    (other,) = OpenGaitSource(root=str(tmp_path), layout="sustech1k", use=("depth=1",)).walks()
+    assert other.files.keys() == {"depth"}
+    with pytest.raises(ValueError, match="--use takes"):
+        OpenGaitSource(root=str(tmp_path), layout="sustech1k", use=("depth",)).walks()
+
+
+def test_which_file_is_meant() -> None:
+    assert pick(["090-aligned-sils.pkl", "090-ratios.pkl"], 0) == "090-aligned-sils.pkl"
+    assert pick(["a.pkl", "b.pkl"], 1) == "b.pkl"
+    assert pick(["a.pkl"], 1) == ""
+    assert pick(["01-x.pkl", "06-y.pkl"], 6) == "06-y.pkl"
+    assert pick(["x.pkl", "sils-1.pkl"], "sils*") == "sils-1.pkl"
+
+
+def test_roles_come_from_the_partition(tmp_path: Path) -> None:
+    for subject in ("0001", "0002"):
+        for video in ("camid0_videoid1", "camid3_videoid2"):
+            put(tmp_path / "raw", f"{subject}/{video}/seq0", silhouettes())
+    sets = partition(tmp_path / "p.json", [], ["0001", "0002"], PROBE_SET=["0001-camid0_videoid1-seq0"])
+    walks = OpenGaitSource(root=str(tmp_path / "raw"), layout="gait3d", partition=sets).walks()
+    assert {walk.source: walk.role for walk in walks if walk.role} == {"0001/camid0_videoid1/seq0": "probe"}
+    sets = partition(tmp_path / "p.json", [], ["0001", "0002"], GALLERY_SET=["0001-camid0_videoid1-seq9"])
+    with pytest.raises(ValueError, match=r"names 1 walks without a walk in .*: 0001-camid0_videoid1-seq9"):
+        OpenGaitSource(root=str(tmp_path / "raw"), layout="gait3d", partition=sets).walks()
+
+
+def test_the_anonymous_probe_of_grew(tmp_path: Path) -> None:
+    for walk in ("00001train/00/v1", "00001/01/v2", "00001/02/v3", "probe/03/v4"):
+        put(tmp_path / "raw", walk, silhouettes())
+    sets = partition(tmp_path / "p.json", ["00001train"], ["00001", "probe"])
+    walks = OpenGaitSource(root=str(tmp_path / "raw"), layout="grew", partition=sets).walks()
+    assert {(w.subject, w.split, w.role, w.take) for w in walks} == {
+        ("00001train", "train", "", "v1"),
+        ("00001", "test", "", "v2"),
+        ("00001", "test", "", "v3"),
+        ("probe", "test", "probe", "v4"),
+    }
+
+
+def test_missing_ids_are_listed_and_may_be_allowed(tmp_path: Path) -> None:
+    root = casia(tmp_path / "raw")
+    (root / "005").mkdir()
+    sets = partition(tmp_path / "p.json", ["001", "005"], ["003", "100", "101"])
+    with pytest.raises(ValueError, match=r"names 3 ids without a walk in .*: 005, 100, 101; --allow-missing"):
+        OpenGaitSource(root=str(root), layout="casia-b", partition=sets).walks()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        walks = OpenGaitSource(root=str(root), layout="casia-b", partition=sets, allow_missing=True).walks()
+    assert {walk.subject for walk in walks} == {"001", "003"}
+    said = [str(warning.message) for warning in caught]
+    assert any("3 ids without a walk" in text for text in said)
+    assert any("2 ids of" in text and "neither set" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "is not a JSON object"),
+        ("[]", "is not a JSON object"),
+        ('{"TRAIN_SET": []}', "has no TEST_SET"),
+        ('{"TRAIN_SET": ["1", "2"], "TEST_SET": ["2"]}', "2 in both TRAIN_SET and TEST_SET"),
+    ],
+)
+def test_broken_partitions(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / "p.json").write_text(content)
+    with pytest.raises(ValueError, match=says):
+        read_partition(tmp_path / "p.json")
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_partition(tmp_path / "none.json")
+
+
+def test_missing_and_empty_roots(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not exist"):
+        OpenGaitSource(root=str(tmp_path / "none")).walks()
+    with pytest.raises(ValueError, match="has no folders"):
+        OpenGaitSource(root=str(tmp_path)).walks()
+    (tmp_path / "001" / "nm-01").mkdir(parents=True)
+    with pytest.raises(ValueError, match="has no walks"):
+        OpenGaitSource(root=str(tmp_path)).walks()
+
+
+class Payload:
+    """What a pickle from a stranger may hold."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (f"{sys.argv[0]}-owned",))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_of_every_pickle_protocol(tmp_path: Path, protocol: int) -> None:
+    for array in (silhouettes(), np.asfortranarray(silhouettes()), silhouettes()[::2]):
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps(array, protocol))
+        assert np.array_equal(read_array(tmp_path / "a.pkl"), array)
+
+
+def test_arrays_pickled_by_older_numpy(tmp_path: Path) -> None:
+    """Its modules had other names."""
+    content = pickle.dumps(silhouettes(), 2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    (tmp_path / "a.pkl").write_bytes(content)
+    assert np.array_equal(read_array(tmp_path / "a.pkl"), silhouettes())
+
+
+def test_npy_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", silhouettes())
+    assert np.array_equal(read_array(tmp_path / "a.npy"), silhouettes())
+    np.save(tmp_path / "b.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"b.npy: damaged"):
+        read_array(tmp_path / "b.npy")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (Payload(), "refused, the pickle asks for .*mkdir; only numpy arrays"),
+        (collections.OrderedDict(), "refused, the pickle asks for collections.OrderedDict"),
+        ({"frames": silhouettes()}, "holds a dict, not an array"),
+        ([silhouettes()[0], silhouettes(size=32)[0]], r"frames of unequal size \(32x32, 64x64\)"),
+        (np.array([silhouettes()[0], silhouettes(size=32)[0]], object), "frames of unequal size"),
+        (np.array([{}], object), "holds a object array"),
+        (3, "holds a int"),
+    ],
+)
+def test_anything_but_an_array_is_refused(tmp_path: Path, value: Any, says: str) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(value))
+    with pytest.raises(ValueError, match=f"a.pkl: {says}") as caught:
+        read_array(tmp_path / "a.pkl")
+    assert "\n" not in str(caught.value)
+    assert not Path(f"{sys.argv[0]}-owned").exists()
+
+
+def test_every_cut_of_a_pickle_is_one_clear_error(tmp_path: Path) -> None:
+    content = pickle.dumps(silhouettes(2))
+    for length in [0, 1, 5, 20, 60, 100, 140, len(content) // 2, len(content) - 1]:
+        (tmp_path / "a.pkl").write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"a.pkl: damaged"):
+            read_array(tmp_path / "a.pkl")
+
+
+def test_what_frames_may_look_like() -> None:
+    frames = silhouettes()
+    assert as_frames(frames > 0, "silhouette", "x").max() == 255
+    with pytest.warns(UserWarning, match="0 and 1 are read as 0 and 255"):
+        assert np.array_equal(as_frames((frames > 127).astype(np.uint8), "silhouette", "x"), (frames > 127) * np.uint8(255))
+    assert as_frames(np.zeros((5, 64, 64, 3), np.uint8), "depth", "x").shape == (5, 3, 64, 64)
+    assert as_frames(np.zeros((5, 2, 64, 64), np.uint8), "skeleton", "x").shape == (5, 2, 64, 64)
+    for wrong, says in (
+        (frames / 255, "pixels are float64"),
+        (frames.astype(np.int32), "pixels are int32"),
+        (frames[0], "is neither"),
+        (np.zeros((5, 64, 64, 9), np.uint8), "is neither"),
+        (frames[:0], "is empty"),
+    ):
+        with pytest.raises(ValueError, match=f"x: .*{says}"):
+            as_frames(wrong, "silhouette", "x")
+
+
+def test_checksum_follows_the_files(tmp_path: Path) -> None:
+    root = casia(tmp_path / "raw")
+    source = OpenGaitSource(root=str(root), layout="casia-b")
+    before = source.checksum()
+    assert source.checksum() == before
+    put(root, "001/nm-01/000", silhouettes(7), "000.pkl")
+    assert source.checksum() != before
+
+
+def test_raw_masks_are_cropped_and_centred(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "raw" / "anna" / "day1" / "cam2"
+    folder.mkdir(parents=True)
+    raw = []
+    for i in range(1, 13):  # sizes differ; frame 12 is empty, and 10 comes after 9
+        frame = np.zeros((int(rng.integers(120, 200)), 160), np.uint8)
+        if i < 12:
+            cv2.ellipse(frame, (70 + i, 60), (20, 50), 0, 0, 360, 1, -1)
+        raw.append(frame * np.uint8(255))
+        cv2.imwrite(str(folder / f"{i}.png"), frame)
+    cv2.imwrite(str(folder / "gei.png"), np.full((64, 64), 255, np.uint8))
+    source = FrameFolders(root=str(tmp_path / "raw"), name="mine")
+    store = ingest(source, tmp_path / "out", progress=False)
+    expected = np.stack([aligned for mask in raw if (aligned := align(mask)) is not None])
+    assert np.array_equal(store.frames("silhouette").walk(0)[:, 0], expected)
+    assert store.index.iloc[0]["subject"] == "anna"
+    assert store.index.iloc[0][["session", "view", "split"]].tolist() == ["day1", "cam2", "train"]
+    big = FrameFolders(root=str(tmp_path / "raw"), size=128, interpolation="area", test_ids=1)
+    (walk,) = big.walks()
+    assert (walk.split, big.load(walk)["silhouette"].shape) == ("test", (11, 128, 128))
+    assert source.checksum() == FrameFolders(root=str(tmp_path / "raw"), name="mine").checksum()
+
+
+def test_bad_masks(tmp_path: Path) -> None:
+    folder = tmp_path / "raw" / "a" / "b" / "c"
+    folder.mkdir(parents=True)
+    source = FrameFolders(root=str(tmp_path / "raw"))
+    with pytest.raises(ValueError, match="a/b/c: the folder is empty"):
+        source.walks()
+    (folder / "notes.txt").touch()
+    with pytest.raises(ValueError, match="has no image"):
+        source.walks()
+    cv2.imwrite(str(folder / "1.png"), np.zeros((64, 64), np.uint8))
+    with pytest.raises(ValueError, match="none of its 1 frames shows anybody"):
+        source.load(source.walks()[0])
+    (folder / "2.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"2.png: is no image"):
+        source.load(source.walks()[0])

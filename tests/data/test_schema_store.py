@@ -1,0 +1,198 @@
+"""Shards: written, read back by gaitlab and by plain pyarrow and pandas, and found out when damaged."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from gaitlab.data.coding import decode, decode_rows, encode, is_binary
+from gaitlab.data.ingest import ingest
+from gaitlab.data.source import SourceConfig, Walk
+from gaitlab.data.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Random(SourceConfig):
+    """Binary silhouettes of 20x12 for all, 3-channel depth for some walks of subject a."""
+
+    name: str = "random"
+    grey: bool = False
+    seed: int = 0
+
+    def walks(self) -> Sequence[Walk]:
+        has = {"c": ("silhouette",), "a": ("depth", "silhouette"), "b": ("silhouette",)}
+        splits = {"a": "train", "b": "train", "c": "test"}
+        return [
+            Walk(subject=s, session=day, conditions=c, view=v, take="1", split=splits[s], files=dict.fromkeys(has[s], "x"))
+            for s in has
+            for day in ("1", "2")
+            for c in ((), ("bag", "night"))
+            for v in ("000", "090")
+        ]
+
+    def load(self, walk: Walk) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([self.seed, *walk.key.encode()])
+        t = int(rng.integers(1, 9))
+        frames: dict[str, np.ndarray] = {"silhouette": rng.choice(np.array([0, 255], np.uint8), (t, 20, 12))}
+        if self.grey and walk.subject == "b":
+            frames["silhouette"] = rng.integers(0, 256, (t, 20, 12), np.uint8)
+        if "depth" in walk.files:
+            frames["depth"] = rng.integers(0, 256, (t + 1, 3, 10, 10), np.uint8)
+        return frames
+
+    def checksum(self) -> str:
+        return repr(self)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(ingest(Random(), tmp_path / "set", subjects_per_shard=2, progress=False).root, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 64), (1, 64, 44), (3, 7, 5), (2, 1, 3)])
+@pytest.mark.parametrize("binary", [True, False])
+def test_coding_is_exact(shape: tuple[int, int, int], binary: bool) -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.choice(np.array([0, 255], np.uint8), (5, *shape)) if binary else rng.integers(0, 256, (5, *shape), np.uint8)
+    data, coding = encode(frames)
+    assert coding == ("bits" if binary else "bytes")
+    assert np.array_equal(decode(data, coding, 5, shape), frames)
+    assert np.array_equal(decode_rows(data, coding, 5, shape, packed=False), frames.reshape(5, -1))
+    if binary:
+        assert np.array_equal(decode_rows(data, coding, 5, shape, packed=True), np.packbits(frames.reshape(5, -1), axis=1))
+
+
+def test_only_0_and_255_are_binary() -> None:
+    assert is_binary(np.array([0, 255], np.uint8))
+    for value in (1, 127, 254):
+        assert not is_binary(np.array([0, 255, value], np.uint8))
+
+
+def test_damaged_bytes_are_refused() -> None:
+    with pytest.raises(ValueError, match="are not 2 frames"):
+        decode(b"123", "bytes", 2, (1, 2, 2))
+    with pytest.raises(ValueError, match="unknown coding"):
+        decode(b"123", "jpeg", 2, (1, 2, 2))
+
+
+def test_index_has_one_row_per_walk(store: Store) -> None:
+    index, source = store.index, Random()
+    walks = {walk.key: walk for walk in source.walks()}
+    assert list(index["subject"]) == sorted(index["subject"])
+    assert set(index["key"]) == walks.keys()
+    row = index[index["key"] == "c/2/bag+night/1/090"].iloc[0]
+    assert (row["dataset"], row["session"], row["conditions"], row["view"], row["take"]) == ("random", "2", ("bag", "night"), "090", "1")
+    assert (row["split"], row["role"], row["depth_frames"]) == ("test", "", 0)
+    for _, row in index.iterrows():
+        loaded = source.load(walks[row["key"]])
+        assert {m: len(frames) for m, frames in loaded.items()} == {
+            m: row[f"{m}_frames"] for m in ("silhouette", "depth") if row[f"{m}_frames"]
+        }
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_frames_come_back_from_the_map(tmp_path: Path, grey: bool) -> None:
+    source = Random(grey=grey)
+    store = Store(ingest(source, tmp_path / "set", progress=False).root, cache=tmp_path / "cache")
+    walks = {walk.key: walk for walk in source.walks()}
+    silhouettes, depth = store.frames("silhouette"), store.frames("depth")
+    assert silhouettes.packed is not grey
+    assert (silhouettes.shape, depth.shape, depth.packed) == ((1, 20, 12), (3, 10, 10), False)
+    assert silhouettes.data.shape == (silhouettes.offsets[-1], 30 if silhouettes.packed else 240)
+    for row, key in enumerate(store.index["key"]):
+        loaded = source.load(walks[key])
+        assert np.array_equal(silhouettes.walk(row)[:, 0], loaded["silhouette"])
+        if "depth" in loaded:
+            assert np.array_equal(depth.walk(row), loaded["depth"])
+        else:
+            assert depth.walk(row).shape == (0, 3, 10, 10)
+
+
+def test_plain_pandas_reads_a_shard(store: Store) -> None:
+    """The three lines that `gaitlab.data.coding` documents, on what pandas gives."""
+    table = pd.concat(pd.read_parquet(path) for path in sorted(store.root.glob("*.parquet")))
+    for i, row in enumerate(table.itertuples()):
+        t, (c, h, w) = row.silhouette_frames, row.silhouette_shape
+        pixels = np.frombuffer(row.silhouette, np.uint8)
+        assert row.silhouette_coding == "bits"
+        pixels = 255 * np.unpackbits(pixels.reshape(t, -1), axis=1, count=c * h * w)
+        assert np.array_equal(pixels.reshape(t, c, w, h).swapaxes(2, 3), store.frames("silhouette").walk(i))
+
+
+def test_a_row_group_is_a_subject(store: Store) -> None:
+    seen: list[str] = []
+    for path in sorted(store.root.glob("*.parquet")):
+        file = pq.ParquetFile(path)
+        for group in range(file.num_row_groups):
+            subjects = set(file.read_row_group(group, columns=["subject"])["subject"].to_pylist())
+            assert len(subjects) == 1
+            seen += subjects
+    assert seen == ["a", "b", "c"]
+
+
+def test_manifest_counts_and_hashes(store: Store, tmp_path: Path) -> None:
+    manifest = store.manifest
+    assert manifest["splits"]["train"] == {"walks": 16, "subjects": 2}
+    assert manifest["splits"]["test"] == {"walks": 8, "subjects": 1}
+    assert manifest["modalities"]["silhouette"]["frames"] == store.index["silhouette_frames"].sum()
+    other = ingest(Random(), tmp_path / "other", subjects_per_shard=1, progress=False)
+    assert [len(s.manifest["shards"]) for s in (store, other)] == [2, 3]
+    assert other.hash == store.hash, "the hash is of the content, not of its division into files"
+    assert ingest(Random(seed=1), tmp_path / "third", progress=False).hash != store.hash
+
+
+def test_many_may_open_the_map_at_once(store: Store, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        maps = list(pool.map(lambda _: Store(store.root, cache=tmp_path / "shared").frames("silhouette"), range(4)))
+    assert all(np.array_equal(one.data, maps[0].data) for one in maps)
+    assert sorted(p.name for p in (tmp_path / "shared" / store.hash).iterdir()) == ["silhouette", "silhouette.lock"]
+
+
+def test_unknown_modality(store: Store) -> None:
+    with pytest.raises(ValueError, match="has no 'range'; it has depth, silhouette"):
+        store.frames("range")
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(("damage", "why"), [(_flip, "sha256"), (_cut, "bytes instead of"), (Path.unlink, "is missing")])
+def test_a_damaged_shard_is_named(store: Store, damage: object, why: str) -> None:
+    damage(store.root / "part-00001.parquet")  # type: ignore[operator]
+    with pytest.raises(ValueError, match=f"part-00001.parquet is corrupt: .*{why}") as caught:
+        store.frames("silhouette")
+    assert "\n" not in str(caught.value)
+    assert not any(path.is_dir() for path in store.root.parent.glob("cache/*/*")), "no half-built map is left"
+    if damage is not _flip:
+        with pytest.raises(ValueError, match="is corrupt"):
+            _ = Store(store.root).index
+
+
+def test_what_is_no_folder_of_shards(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not exist"):
+        Store(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="is no folder of shards"):
+        Store(tmp_path / "empty")
+    copy = tmp_path / "copy"
+    shutil.copytree(store.root, copy)
+    (copy / "manifest.json").write_text(json.dumps(store.manifest | {"schema": 99}))
+    with pytest.raises(ValueError, match="schema version 99"):
+        Store(copy)
+    (copy / "manifest.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged"):
+        Store(copy)

@@ -1,0 +1,146 @@
+"""Configurations, names and checkpoints of OpenGait."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
+from gaitlab.backbones.gaitbase import GaitBaseConfig
+from gaitlab.backbones.gaitset import GaitSetConfig
+from gaitlab.interop.opengait import UnknownModel, export_state, from_peer, load_checkpoint, load_state, peer_names, peer_subjects
+from gaitlab.methods.supervised import Supervised, SupervisedConfig
+
+PARAMS = Path(os.environ.get("GAITLAB_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "peer" / "params"
+LOSSES = [
+    {"type": "TripletLoss", "loss_term_weight": 1.0, "margin": 0.2, "log_prefix": "triplet"},
+    {"type": "CrossEntropyLoss", "loss_term_weight": 0.5, "scale": 16, "log_prefix": "softmax", "log_accuracy": True},
+]
+NARROW = (4, 6, 8, 10)
+CONFIGS = {
+    "gaitset": SupervisedConfig(backbone=GaitSetConfig(channels=(4, 6, 8)), neck=False),
+    "gaitbase": SupervisedConfig(backbone=GaitBaseConfig(channels=NARROW)),
+    "2d": SupervisedConfig(backbone=DeepGaitV2Config(mode="2d", channels=NARROW)),
+    "p3d": SupervisedConfig(backbone=DeepGaitV2Config(mode="p3d", channels=NARROW, layers=(1, 2, 2, 1))),
+    "3d": SupervisedConfig(backbone=DeepGaitV2Config(mode="3d", channels=NARROW)),
+}
+
+
+def built(name: str, seed: int = 0) -> Supervised:
+    torch.manual_seed(seed)
+    return CONFIGS[name].build(5)
+
+
+def model_cfg() -> dict[str, Any]:
+    return {
+        "model": "Baseline",
+        "backbone_cfg": {
+            "type": "ResNet9",
+            "block": "BasicBlock",
+            "in_channel": 3,
+            "channels": [4, 6, 8, 10],
+            "layers": [1, 1, 1, 1],
+            "strides": [1, 2, 2, 1],
+            "maxpool": False,
+        },
+        "SeparateFCs": {"in_channels": 10, "out_channels": 12, "parts_num": 16},
+        "SeparateBNNecks": {"class_num": 7, "in_channels": 12, "parts_num": 16},
+        "bin_num": [16],
+    }
+
+
+def test_configuration() -> None:
+    config = from_peer(model_cfg(), LOSSES)
+    assert config.backbone == GaitBaseConfig(channels=NARROW, in_channels=3)
+    assert (config.embedding, config.identity_weight, config.smoothing, config.neck) == (12, 0.5, 0.1, True)
+    assert peer_subjects(model_cfg()) == 7
+
+
+@pytest.mark.parametrize(
+    ("where", "key"),
+    [((), "attention"), (("backbone_cfg",), "dilation"), (("SeparateFCs",), "norm"), (("SeparateBNNecks",), "parallel_BN1d")],
+)
+def test_what_is_not_understood_is_named(where: tuple[str, ...], key: str) -> None:
+    cfg = model_cfg()
+    inner = cfg
+    for step in where:
+        inner = inner[step]
+    inner[key] = True
+    with pytest.raises(ValueError, match=key):
+        from_peer(cfg, LOSSES)
+
+
+def test_unknown_models_and_losses_are_named() -> None:
+    with pytest.raises(UnknownModel, match="SwinGait"):
+        from_peer({"model": "SwinGait"}, LOSSES)
+    with pytest.raises(ValueError, match="SupConLoss"):
+        from_peer(model_cfg(), [{"type": "SupConLoss"}])
+    with pytest.raises(ValueError, match="margn"):
+        from_peer(model_cfg(), [{"type": "TripletLoss", "margin": 0.2, "margn": 0.3}])
+    with pytest.raises(ValueError, match="bin_num"):
+        from_peer({key: value for key, value in model_cfg().items() if key != "bin_num"}, LOSSES)
+
+
+@pytest.mark.parametrize("name", list(CONFIGS))
+def test_weights_go_out_and_come_back(name: str, tmp_path: Path) -> None:
+    source, target = built(name, seed=0), built(name, seed=1)
+    torch.save({"model": export_state(source), "iteration": 3}, tmp_path / "peer.pt")
+    load_state(target, load_checkpoint(tmp_path / "peer.pt"))
+    for key, value in source.state_dict().items():
+        assert torch.equal(value, target.state_dict()[key]), key
+    backbone = CONFIGS[name].backbone.build()
+    load_state(backbone, export_state(source))
+    for key, value in source.backbone.state_dict().items():
+        assert torch.equal(value, backbone.state_dict()[key]), key
+
+
+def test_every_misfit_is_named() -> None:
+    method = built("gaitbase")
+    state = export_state(method)
+    state["FCs.fc_bin"] = state["FCs.fc_bin"][:, :, :4]
+    state["Extra.weight"] = torch.zeros(1)
+    del state["BNNecks.fc_bin"]
+    with pytest.raises(ValueError, match=r"Extra\.weight \(unknown.*FCs\.fc_bin \(shape.*BNNecks\.fc_bin \(missing"):
+        load_state(method, state)
+
+
+class Payload:
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.system, ("touch /tmp/gaitlab-unsafe",)
+
+
+def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"model": Payload()}, tmp_path / "evil.pt")
+    with pytest.raises(ValueError, match=r"evil\.pt"):
+        load_checkpoint(tmp_path / "evil.pt")
+    (tmp_path / "short.pt").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"short\.pt"):
+        load_checkpoint(tmp_path / "short.pt")
+    with pytest.raises(ValueError, match=r"none\.pt"):
+        load_checkpoint(tmp_path / "none.pt")
+
+
+@pytest.mark.skipif(not PARAMS.exists(), reason="the shared folder with the parameter tables is not beside the checkout")
+def test_names_and_shapes_of_the_published_networks() -> None:
+    seen = 0
+    for path in sorted(PARAMS.glob("*.json")):
+        table = json.loads(path.read_text())
+        losses = LOSSES if "SeparateBNNecks" in table["model_cfg"] else LOSSES[:1]
+        try:
+            config = from_peer(table["model_cfg"], losses)
+        except UnknownModel:
+            continue
+        with torch.device("meta"):
+            method = config.build(peer_subjects(table["model_cfg"]))
+        assert {name: list(value.shape) for name, value in export_shapes(method).items()} == table["state_dict"], path.name
+        assert sum(parameter.numel() for parameter in method.parameters()) == table["total_parameters"], path.name
+        seen += 1
+    assert seen >= 20
+
+
+def export_shapes(method: Supervised) -> dict[str, torch.Tensor]:
+    assert set(peer_names(method)) == set(method.state_dict())
+    return export_state(method.to_empty(device="cpu"))

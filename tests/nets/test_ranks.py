@@ -1,0 +1,83 @@
+"""Two gloo processes against one: gathered rows, batch norm over all ranks, and the whole method under DDP."""
+
+import tempfile
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+
+from gaitlab.backbones.gaitbase import GaitBaseConfig
+from gaitlab.methods.supervised import Supervised, SupervisedConfig
+from gaitlab.nn.gather import all_rows
+from gaitlab.nn.syncnorm import ExactNorm, synchronise
+from gaitlab.types import Batch
+
+CONFIG = SupervisedConfig(
+    backbone=GaitBaseConfig(channels=(4, 6), layers=(1, 1), strides=(1, 2), stem_stride=2, bins=(4,)), embedding=6, margin=1.0
+)
+LENGTHS = torch.tensor([3, 1, 2, 2, 1, 3, 3, 1])  # ranks hold unequal numbers of frames: 9 and 7
+WORLD = 2
+
+
+def method() -> Supervised:
+    torch.manual_seed(0)
+    return CONFIG.build(4).double().train()  # so that only a mistake can show, no rounding
+
+
+def batch(rank: int = 0, world: int = 1) -> Batch:
+    clip = torch.rand(8, 3, 1, 32, 22, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    rows = torch.arange(8)[rank::world]
+    return Batch({"gait": clip[rows]}, {"gait": LENGTHS[rows]}, torch.arange(4).repeat_interleave(2)[rows], rows)
+
+
+def one_rank(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=WORLD)
+    try:
+        order = all_rows(torch.arange(8)[rank::WORLD])
+        model = synchronise(method())
+        ddp = DistributedDataParallel(model)
+        losses = ddp(batch(rank, WORLD), torch.Generator())
+        losses.total().backward()
+        torch.save(
+            {
+                "order": order,
+                "triplet": losses.terms["triplet"].detach(),
+                "identity": losses.terms["identity"].detach(),
+                "gradients": {name: parameter.grad for name, parameter in model.named_parameters()},
+                "buffers": dict(model.named_buffers()),
+            },
+            f"{folder}/rank{rank}.pt",
+        )
+    finally:
+        dist.destroy_process_group()
+
+
+def test_two_ranks_are_one_process() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        mp.spawn(one_rank, (folder,), nprocs=WORLD)  # type: ignore[no-untyped-call]
+        ranks = [torch.load(Path(folder) / f"rank{rank}.pt") for rank in range(WORLD)]
+    one = method()
+    losses = one(batch(), torch.Generator())
+    losses.total().backward()
+    for rank in ranks:
+        assert rank["order"].tolist() == list(range(8))
+        torch.testing.assert_close(rank["triplet"], losses.terms["triplet"].detach())
+        for name, parameter in one.named_parameters():
+            torch.testing.assert_close(rank["gradients"][name], parameter.grad, rtol=1e-6, atol=1e-9)
+        for name, value in one.named_buffers():
+            torch.testing.assert_close(rank["buffers"][name], value)
+    torch.testing.assert_close((ranks[0]["identity"] + ranks[1]["identity"]) / 2, losses.terms["identity"].detach())
+
+
+def test_synchronise_keeps_names_and_values() -> None:
+    plain, synced = method(), method()
+    synchronise(synced)
+    assert list(plain.state_dict()) == list(synced.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), synced.state_dict().values(), strict=True))
+    norms = [module for module in synced.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+    assert norms
+    assert all(isinstance(norm, ExactNorm) and norm.synced for norm in norms)
+    torch.testing.assert_close(synced(batch(), torch.Generator()).total(), plain(batch(), torch.Generator()).total())
