@@ -77,12 +77,12 @@ def _value_of(flag: str, arguments: list[str]) -> str | None:
     return None
 
 
-def main(experiments: Mapping[str, Experiment], default: str, launch: Callable[[Command], None], about: str) -> NoReturn:
+def main(experiments: Mapping[str, Experiment], default: str, launch: Callable[[Command], object], about: str) -> NoReturn:
     """Parse, launch, exit: 0 done, 2 wrong input or environment (one line on stderr), 130 stopped but resumable."""
     guarded(lambda: launch(parse(experiments, default, sys.argv[1:], about)))
 
 
-def guarded(work: Callable[[], None]) -> NoReturn:
+def guarded(work: Callable[[], object]) -> NoReturn:
     """Run `work` and exit; expected errors are one line without a traceback."""
     try:
         work()

@@ -6,7 +6,7 @@ A method never sees an optimiser, a loader, a logger or a path, and calls a coll
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ class Method(nn.Module, ABC):
     `losses` and exact gradient accumulation (`training.accumulate`) for nothing; others override `losses`.
     """
 
-    distance: str = "euclidean"
+    distance: Literal["euclidean", "cosine"] = "euclidean"
     """How embeddings are compared at test time unless the protocol says otherwise: euclidean | cosine."""
 
     def encode(self, batch: Batch, rng: torch.Generator) -> Tensor:

@@ -70,6 +70,13 @@ class ClipSpec:
     limit: int = 720
     augment: Augment = field(default_factory=Augment)
 
+    def __post_init__(self) -> None:
+        least, most = (self.frames, self.frames) if isinstance(self.frames, int) else self.frames or (1, 1)
+        if not 1 <= least <= most:
+            raise ValueError(f"clip.frames is a number above 0, or (fewest, most); it is {self.frames}")
+        if self.skip < 0 or self.limit < 1:
+            raise ValueError(f"clip.skip is 0 or more and clip.limit 1 or more; they are {self.skip} and {self.limit}")
+
     def whole(self) -> "ClipSpec":
         """The same clip at test time: every frame in order, nothing augmented."""
         from dataclasses import replace

@@ -4,6 +4,7 @@ A run's name in Ray is its MLflow run id. Ray resumes by name, so a new run alwa
 `--resume RUN_ID` goes on from the newest checkpoint that was reported.
 """
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -63,7 +64,7 @@ def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri:
     storage = Path(scale.storage) if scale.storage and "://" not in scale.storage else scale.storage
     feed = _ray_feed(experiment) if experiment.data.feed == "ray" else None
     trainer = ray.train.torch.TorchTrainer(
-        _worker,
+        _worker,  # type: ignore[arg-type]
         train_loop_config={
             "experiment": to_dict(experiment), "data_hash": data_hash, "run_id": run_id, "tracking_uri": tracking_uri,
             "resume": resume, "home": str(home()), "feed": feed,
@@ -82,7 +83,8 @@ def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri:
             failure_config=ray.train.FailureConfig(max_failures=scale.max_failures),
         ),
     )  # fmt: skip
-    return trainer.fit().return_value
+    result: Any = trainer.fit()  # Ray declares the older Result, without return_value
+    return result.return_value
 
 
 def _ray_feed(experiment: Experiment) -> Any:
@@ -110,4 +112,4 @@ def _worker(config: dict[str, Any]) -> Summary:
 def start_ray() -> None:
     """Join the cluster of RAY_ADDRESS (a submitted job has it), or start one on this machine."""
     if not ray.is_initialized():
-        ray.init(log_to_driver=True, logging_level="warning")
+        ray.init(log_to_driver=True, logging_level=logging.WARNING)

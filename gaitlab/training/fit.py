@@ -57,18 +57,14 @@ def make_feed(experiment: Experiment, store: Store, run: LocalRun, ray_feed: Any
     if experiment.batch_size % run.world:
         raise ValueError(f"a batch of {experiment.batch_size} walks does not divide among {run.world} workers")
     clips = experiment.method.clips()
-    share = {
-        "p": data.subjects_per_batch,
-        "k": data.walks_per_subject,
-        "seed": experiment.seed,
-        "rank": run.rank,
-        "world": run.world,
-    }
+    make: Any
     if data.feed == "local":
-        return Feed(store, clips, **share)
-    if ray_feed is None:
+        make = Feed
+    elif ray_feed is not None:
+        make = ray_feed.open
+    else:
         raise ValueError("--data.feed ray needs Ray: start a pipeline that launches it, e.g. python pipelines/supervised.py")
-    return ray_feed.open(store, clips, **share)
+    return make(store, clips, p=data.subjects_per_batch, k=data.walks_per_subject, seed=experiment.seed, rank=run.rank, world=run.world)
 
 
 def trained(folder: Path, run: LocalRun) -> tuple[Experiment, Method]:

@@ -60,6 +60,7 @@ def train(
         method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimisers = Optimisers(experiment.optim, method, config.steps)
     averaged = moving_average(method, experiment.optim.ema) if experiment.optim.ema else None
+    tested: Method = averaged.module if averaged else method  # type: ignore[assignment]
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
     autocast = torch.autocast(device.type, getattr(torch, config.precision), enabled=config.precision != "float32")
     best, start = Best(), 0
@@ -131,7 +132,7 @@ def train(
                 metrics |= {"lr": rate, "steps_per_second": speed, "skipped_steps": float(guard.skipped)}
                 recent.clear()
             if validate and config.evaluate_every and (done % config.evaluate_every == 0 or done == config.steps):
-                score = validate(averaged.module if averaged else method)
+                score = validate(tested)
                 module.train()
                 metrics["validation_rank1"] = score
                 if score > best.score:
@@ -151,7 +152,7 @@ def train(
         method.load_state_dict(chosen["method"])
         if averaged:
             averaged.load_state_dict(chosen["averaged"])
-    return averaged.module if averaged else method
+    return tested
 
 
 def step_generator(seed: int, step: int, rank: int, device: torch.device) -> torch.Generator:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from gaitlab.method import Method
+from gaitlab.nn.memory import keep_freed_memory
 from gaitlab.nn.syncnorm import synchronise
 from gaitlab.training import checkpoint
 
@@ -33,6 +34,8 @@ class LocalRun:
         self._folder, self.keep = folder, keep
         self.device = device or best_device()
         self.rank, self.world = 0, 1
+        if self.device.type == "cpu":
+            keep_freed_memory()
 
     @cached_property
     def folder(self) -> Path:

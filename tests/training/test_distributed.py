@@ -42,14 +42,16 @@ store = open_data(tiny.data)
 feed = make_feed(tiny, store, run)
 torch.manual_seed(0)
 method = tiny.method.build(len(feed.subjects))
-module = run.wrap(method)
+module = run.wrap(method.double())  # in float32 the order of sums alone costs more than 1e-6
 batch = feed.batch(0, run.device)
+batch = replace(batch, clips={"gait": batch.clips["gait"].double()})
 module(batch, step_generator(0, 0, run.rank, run.device)).total().backward()
 gradients = {name: p.grad.clone() for name, p in method.named_parameters()}
 torch.manual_seed(0)
 method = tiny.method.build(len(feed.subjects))
 trained = train(tiny, method, feed, run, NoTracker(), data_hash=store.hash)
-torch.save({"rows": batch.rows, "clips": batch.clips["gait"], "gradients": gradients, "weights": trained.state_dict()}, out / f"{run.rank}.pt")
+seen = {"rows": batch.rows, "clips": batch.clips["gait"], "gradients": gradients, "weights": trained.state_dict()}
+torch.save(seen, out / f"{run.rank}.pt")
 """
 
 
@@ -76,17 +78,11 @@ def outcome(folder: Path, world: int, changes: dict[str, object], backbone: str)
 
 
 @pytest.mark.parametrize(
-    ("backbone", "changes", "tolerance"),
-    [
-        ("gaitset", {}, 1e-6),
-        ("gaitset", {"train.accumulate": 2, "method.clip.frames": 4}, 1e-6),
-        ("gaitbase", {}, 1e-4),  # ten batch norms magnify what float32 loses when sums are taken in another order
-    ],
+    ("backbone", "changes"),
+    [("gaitset", {}), ("gaitset", {"train.accumulate": 2, "method.clip.frames": 4}), ("gaitbase", {})],
     ids=["gaitset", "gaitset-accumulated", "gaitbase"],
 )
-def test_two_workers_are_one_process(
-    tiny_store: Store, tmp_path: Path, backbone: str, changes: dict[str, object], tolerance: float
-) -> None:
+def test_two_workers_are_one_process(tiny_store: Store, tmp_path: Path, backbone: str, changes: dict[str, object]) -> None:
     (one,) = outcome(tmp_path / "one", 1, changes, backbone)
     two = outcome(tmp_path / "two", 2, changes, backbone)
     assert torch.equal(torch.stack([two[0]["rows"], two[1]["rows"]], 1).flatten(), one["rows"])
@@ -95,10 +91,11 @@ def test_two_workers_are_one_process(
         assert torch.equal(mine, whole[:, : mine.shape[1]])
     for name, gradient in one["gradients"].items():
         for rank in (0, 1):
-            error = float((two[rank]["gradients"][name] - gradient).abs().max() / gradient.abs().max().clamp(min=1))
-            assert error <= tolerance, f"{name}: {error}"
+            error = float((two[rank]["gradients"][name] - gradient).abs().max())
+            assert error <= 1e-6, f"{name}: {error}"
     for name, weight in one["weights"].items():
-        np.testing.assert_allclose(two[0]["weights"][name].numpy(), weight.numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
+        scale = float(weight.abs().max())
+        np.testing.assert_allclose(two[0]["weights"][name].numpy(), weight.numpy(), rtol=0, atol=1e-3 * scale, err_msg=name)
         if "running" not in name:
             assert torch.equal(two[0]["weights"][name], two[1]["weights"][name]), f"ranks disagree in {name}"
 
