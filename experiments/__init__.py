@@ -1,1 +1,5 @@
-"""Run definitions: values only. Every module has `ALL`, its experiments by name."""
+"""Run definitions: values only. Every module has `ALL`, its experiments by name; here are those of all modules."""
+
+from experiments import supervised
+
+ALL = {**supervised.ALL}

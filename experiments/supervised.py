@@ -22,8 +22,8 @@ DEMO = Experiment(
         embedding=64,
     ),
     data=DataConfig(root="walkers-demo", make=WalkersSource(name="walkers")),
-    optim=OptimConfig(name="adamw", lr=1e-3, weight_decay=1e-2, schedule="cosine", warmup=50),
-    train=TrainConfig(steps=600, precision="bfloat16", log_every=25, checkpoint_every=200),
+    optim=OptimConfig(name="adamw", lr=2e-3, weight_decay=1e-2, schedule="cosine", warmup=50),
+    train=TrainConfig(steps=1000, precision="bfloat16", log_every=50, checkpoint_every=250),
     benchmarks=(Benchmark(protocol="walkers"),),
 )
 """GaitBase at a quarter of its width on the embedded walkers: minutes on two cores."""

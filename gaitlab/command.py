@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -89,6 +90,9 @@ def guarded(work: Callable[[], object]) -> NoReturn:
     except Interrupted as stop:
         print(stop, flush=True)
         sys.exit(130)
+    except BrokenPipeError:  # e.g. `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)

@@ -97,7 +97,7 @@ class ScaleConfig:
     max_failures: int = 2
     """Worker crashes that a run survives."""
     storage: str | None = None
-    """Where Ray keeps checkpoints: a folder all nodes see, or s3://...; None is $GAITLAB_HOME/ray."""
+    """Where Ray keeps checkpoints: a folder all nodes see, or s3://...; None is $GAITLAB_HOME/runs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,15 @@ from pathlib import Path
 
 def home() -> Path:
     """$GAITLAB_HOME, or ~/gaitlab; absolute, so that a job's temporary working directory does not matter. Created on first use."""
-    path = Path(os.environ.get("GAITLAB_HOME") or Path.home() / "gaitlab").expanduser().resolve()
+    return _folder(os.environ.get("GAITLAB_HOME") or Path.home() / "gaitlab")
+
+
+def cache() -> Path:
+    """$GAITLAB_CACHE, or the home's `cache`: memory maps of this node. Set it to a local disk where the home is on the network."""
+    return _folder(os.environ.get("GAITLAB_CACHE") or home() / "cache")
+
+
+def _folder(path: str | Path) -> Path:
+    path = Path(path).expanduser().resolve()
     path.mkdir(parents=True, exist_ok=True)
     return path

@@ -45,8 +45,9 @@ def local(command: Command) -> Summary:
 
 def on_ray(command: Command) -> Summary:
     """Train and test on Ray's workers; this process only waits. Joins the cluster of RAY_ADDRESS or starts one here."""
+    from gaitlab.cluster.connect import start_ray
     from gaitlab.cluster.ingest import ray_map
-    from gaitlab.cluster.run import launch, start_ray
+    from gaitlab.cluster.run import launch
 
     experiment = command.experiment
     start_ray()

@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from experiments import supervised
+from experiments import ALL
 from gaitlab.command import Command, main
 from gaitlab.data.sources.mocap import MocapSource
 from gaitlab.experiment import Benchmark, DataConfig
@@ -27,4 +27,4 @@ def demo(command: Command) -> None:
 
 
 if __name__ == "__main__":
-    main(supervised.ALL, "demo", demo, __doc__ or "")
+    main(ALL, "demo", demo, __doc__ or "")

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from gaitlab.data.ingest import ingest
+from gaitlab.data.schema import MANIFEST
 from gaitlab.data.sources.walkers import WalkersSource
 from gaitlab.data.store import Store
 
@@ -32,4 +33,4 @@ TINY = WalkersSource(name="tiny", train_subjects=6, validation_subjects=2, test_
 def tiny_store() -> Store:
     """Shards of TINY in the tests' home, made once."""
     root = Path(os.environ["GAITLAB_HOME"]) / "data" / f"tiny-{TINY.checksum()[:8]}"
-    return Store(root) if (root / "manifest.json").exists() else ingest(TINY, root, progress=False)
+    return Store(root) if (root / MANIFEST).exists() else ingest(TINY, root, progress=False)

@@ -6,12 +6,14 @@ from typing import Any
 
 import ray
 
+from gaitlab.cluster.connect import start_ray
 from gaitlab.data.writing import ShardInfo, ShardJob
 
 
 def ray_map(function: Callable[[ShardJob], ShardInfo], jobs: Sequence[ShardJob]) -> Generator[ShardInfo, None, None]:
     """A `gaitlab.data.ingest.Run`: one Ray Data row, hence one task, per shard; one CPU each."""
     started = not ray.is_initialized()
+    start_ray()
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
 

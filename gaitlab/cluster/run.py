@@ -4,16 +4,15 @@ A run's name in Ray is its MLflow run id. Ray resumes by name, so a new run alwa
 `--resume RUN_ID` goes on from the newest checkpoint that was reported.
 """
 
-import logging
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import ray
 import ray.train
 import ray.train.torch
 
+from gaitlab.cluster.connect import start_ray
 from gaitlab.experiment import Experiment, from_dict, to_dict
 from gaitlab.home import home
 from gaitlab.training import checkpoint
@@ -22,9 +21,14 @@ from gaitlab.training.run import LocalRun
 
 
 class RayRun(LocalRun):
-    """One worker of a Ray Train group, which has made the process group already."""
+    """One worker of a Ray Train group, which has made the process group already.
 
-    def __init__(self, *, keep: int = 2) -> None:
+    shared: the run's folder in $GAITLAB_HOME, where Ray keeps its checkpoints too unless `scale.storage` says otherwise. scored: checkpoints are
+    compared by their validation rank-1 (one without comes last), else the newest is the best.
+    """
+
+    def __init__(self, shared: Path, *, keep: int = 2, scored: bool = False) -> None:
+        self._shared, self._scored = shared, scored
         self._scratch = tempfile.TemporaryDirectory(prefix="gaitlab-")
         super().__init__(lambda: Path(self._scratch.name), keep=keep, device=ray.train.torch.get_device())
         context = ray.train.get_context()
@@ -32,7 +36,8 @@ class RayRun(LocalRun):
 
     def save(self, state: dict[str, Any], step: int, metrics: dict[str, float], best: int | None) -> None:
         """Report the checkpoint to Ray (rank 0's file); Ray keeps the newest and the best."""
-        told = {**metrics, "step": step, "score": state["best"]["score"] if best else float(step)}
+        score = metrics.get("validation_rank1", float("-inf")) if self._scored else float(step)
+        told = {**metrics, "step": step, "score": score}
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             file = None
             if self.rank == 0:
@@ -42,6 +47,8 @@ class RayRun(LocalRun):
 
     def load(self, step: int | None = None) -> dict[str, Any] | None:
         """The newest reported checkpoint, or that of `step`."""
+        if checkpoint.found(self._shared):
+            return checkpoint.newest(self._shared, self.device) if step is None else checkpoint.at(self._shared, step, self.device)
         newest = ray.train.get_checkpoint()
         if step is not None:
             reported = [r.checkpoint for r in ray.train.get_all_reported_checkpoints() if r.metrics["step"] == step]
@@ -61,13 +68,14 @@ def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri:
     """
     scale = experiment.scale
     start_ray()
-    storage = Path(scale.storage) if scale.storage and "://" not in scale.storage else scale.storage
+    runs = home() / "runs"
+    storage = scale.storage if scale.storage and "://" in scale.storage else str(Path(scale.storage or runs).expanduser().absolute())
     feed = _ray_feed(experiment) if experiment.data.feed == "ray" else None
     trainer = ray.train.torch.TorchTrainer(
         _worker,  # type: ignore[arg-type]
         train_loop_config={
             "experiment": to_dict(experiment), "data_hash": data_hash, "run_id": run_id, "tracking_uri": tracking_uri,
-            "resume": resume, "home": str(home()), "feed": feed,
+            "resume": resume, "home": str(home()), "folder": str(runs / run_id), "feed": feed,
         },
         scaling_config=ray.train.ScalingConfig(
             num_workers=scale.workers,
@@ -76,10 +84,11 @@ def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri:
         ),
         run_config=ray.train.RunConfig(
             name=run_id,
-            storage_path=str(storage or home() / "ray"),
+            storage_path=storage,
             checkpoint_config=ray.train.CheckpointConfig(
                 num_to_keep=experiment.train.keep, checkpoint_score_attribute="score", checkpoint_score_order="max"
             ),
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
             failure_config=ray.train.FailureConfig(max_failures=scale.max_failures),
         ),
     )  # fmt: skip
@@ -101,15 +110,9 @@ def _worker(config: dict[str, Any]) -> Summary:
     from gaitlab.training.fit import fit
 
     experiment: Experiment = from_dict(config["experiment"])
-    run = RayRun(keep=experiment.train.keep)
+    run = RayRun(Path(config["folder"]), keep=experiment.train.keep, scored=experiment.validation is not None)
     tracked = config["tracking_uri"] is not None and run.rank == 0
     run_id, uri = config["run_id"], config["tracking_uri"]
     restarted = ray.train.get_checkpoint() is not None
     with Tracker.start(experiment, data_hash=config["data_hash"], run_id=run_id, uri=uri) if tracked else NoTracker(run_id) as tracker:
         return fit(experiment, run, tracker, resume=config["resume"] or restarted, ray_feed=config["feed"])
-
-
-def start_ray() -> None:
-    """Join the cluster of RAY_ADDRESS (a submitted job has it), or start one on this machine."""
-    if not ray.is_initialized():
-        ray.init(log_to_driver=True, logging_level=logging.WARNING)

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 VERSION = 1
-MANIFEST = "manifest.json"
+MANIFEST = "_manifest.json"  # readers of Parquet folders pass over names that begin with an underscore
 
 WALK = pa.schema(
     [

@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from gaitlab.data.coding import decode_rows, row_bytes
 from gaitlab.data.schema import WALK, read_manifest
-from gaitlab.home import home
+from gaitlab.home import cache as node_cache
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Store:
         """The memory map of one modality; built by the first process of a node that asks, in one pass over the shards."""
         if modality not in self.modalities:
             raise ValueError(f"{self.root.name} has no {modality!r}; it has {', '.join(self.modalities)}")
-        cache = (self._cache or home() / "cache") / self.hash
+        cache = (self._cache or node_cache()) / self.hash
         folder = cache / modality
         if not folder.exists():
             cache.mkdir(parents=True, exist_ok=True)

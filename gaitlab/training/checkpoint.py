@@ -64,27 +64,33 @@ def step_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step:08d}.pt"
 
 
-def steps(folder: Path) -> list[int]:
-    """Steps that have a checkpoint in `folder`, ascending."""
-    found = (_NAME.fullmatch(path.name) for path in folder.glob("step-*.pt"))
-    return sorted(int(match[1]) for match in found if match)
+def found(folder: Path) -> dict[int, Path]:
+    """Step -> checkpoint in `folder`, ascending; those that Ray Train keeps lie one folder deeper."""
+    paths = [*folder.glob("step-*/step-*.pt"), *folder.glob("step-*.pt")]
+    return dict(sorted((int(match[1]), path) for path in paths if (match := _NAME.fullmatch(path.name))))
 
 
 def newest(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
     """The newest checkpoint that can be read, or None. A damaged one is reported and passed over."""
-    for step in reversed(steps(folder)):
+    for path in reversed(found(folder).values()):
         try:
-            return read(step_path(folder, step), device)
+            return read(path, device)
         except ValueError as error:
             print(f"passed over: {error}", flush=True)
     return None
 
 
+def at(folder: Path, step: int, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The checkpoint of `step`. ValueError if it is gone or damaged."""
+    return read(found(folder).get(step, step_path(folder, step)), device)
+
+
 def prune(folder: Path, keep: int, best: int | None) -> None:
-    """Delete all but the newest `keep` checkpoints and the best."""
-    for step in steps(folder)[:-keep]:
+    """Delete all but the newest `keep` checkpoints and the best; what Ray Train keeps is left to it."""
+    own = {step: path for step, path in found(folder).items() if path.parent == folder}
+    for step, path in list(own.items())[:-keep]:
         if step != best:
-            step_path(folder, step).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def check_same(state: dict[str, Any], experiment: Experiment, data_hash: str, where: str) -> None:

@@ -73,7 +73,7 @@ def trained(folder: Path, run: LocalRun) -> tuple[Experiment, Method]:
     if state is None:
         raise ValueError(f"no checkpoint in {folder}")
     if state["best"]["step"] not in (0, state["step"]):
-        state = checkpoint.read(checkpoint.step_path(folder, state["best"]["step"]), run.device)
+        state = checkpoint.at(folder, state["best"]["step"], run.device)
     experiment: Experiment = from_dict(json.loads(state["config"]))
     method = experiment.method.build(len(state["subjects"])).to(run.device)
     averaged = {k.removeprefix("module."): v for k, v in (state["averaged"] or {}).items() if k.startswith("module.")}

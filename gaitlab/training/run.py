@@ -64,7 +64,7 @@ class LocalRun:
         """The newest checkpoint of this run (None if there is none), or that of `step`."""
         if step is None:
             return checkpoint.newest(self.folder, self.device)
-        return checkpoint.read(checkpoint.step_path(self.folder, step), self.device)
+        return checkpoint.at(self.folder, step, self.device)
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every rank, on every rank."""

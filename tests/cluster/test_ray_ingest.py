@@ -12,7 +12,7 @@ from tests.data.test_ingest import Noise, contents
 
 @pytest.mark.cluster
 def test_ray_writes_the_same_bytes(tmp_path: Path) -> None:
-    ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parents[2])}})
+    ray.init(address="local", num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parents[2])}})
     try:
         ours = ingest(Noise(subjects=4), tmp_path / "ray", run=ray_map, progress=False)
         theirs = ingest(Noise(subjects=4), tmp_path / "serial", progress=False)

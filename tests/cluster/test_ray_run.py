@@ -35,7 +35,7 @@ def test_two_ray_workers_train_what_one_process_trains(tiny_store: Store) -> Non
     assert ray.returncode == 0, ray.stdout + ray.stderr
     run_id = re.search(r"run (\w+);", ray.stdout)
     assert run_id
-    kept = Path(os.environ["GAITLAB_HOME"]) / "ray" / run_id[1]
+    kept = Path(os.environ["GAITLAB_HOME"]) / "runs" / run_id[1]
     assert (kept / "step-00000004").exists(), "Ray Train's run is not named by the MLflow run id"
     local = pipeline("local.py", "demo", *TINY, *steps, "--train.precision", "float32")
     assert local.returncode == 0, local.stderr
@@ -104,6 +104,7 @@ def head() -> Iterator[str]:
     for process in started:
         process.kill()
     psutil.wait_procs(started, 10)
+    Path("/tmp/ray/ray_current_cluster").unlink(missing_ok=True)  # noqa: S108  (or the next `ray.init` waits for the dead one)
 
 
 def test_ray_job_submit(tiny_store: Store, head: str) -> None:

@@ -190,9 +190,9 @@ def test_what_is_no_folder_of_shards(store: Store, tmp_path: Path) -> None:
         Store(tmp_path / "empty")
     copy = tmp_path / "copy"
     shutil.copytree(store.root, copy)
-    (copy / "manifest.json").write_text(json.dumps(store.manifest | {"schema": 99}))
+    (copy / "_manifest.json").write_text(json.dumps(store.manifest | {"schema": 99}))
     with pytest.raises(ValueError, match="schema version 99"):
         Store(copy)
-    (copy / "manifest.json").write_text("{")
+    (copy / "_manifest.json").write_text("{")
     with pytest.raises(ValueError, match="is damaged"):
         Store(copy)

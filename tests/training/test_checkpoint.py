@@ -75,7 +75,7 @@ def test_prune_keeps_newest_and_best(tmp_path: Path) -> None:
     for step in range(1, 7):
         checkpoint.write(checkpoint.step_path(tmp_path, step), {"step": step})
     checkpoint.prune(tmp_path, keep=2, best=3)
-    assert checkpoint.steps(tmp_path) == [3, 5, 6]
+    assert list(checkpoint.found(tmp_path)) == [3, 5, 6]
 
 
 def test_another_config_is_refused_field_by_field() -> None:

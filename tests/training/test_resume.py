@@ -72,7 +72,7 @@ def test_kill_9_and_resume_is_bit_identical(tiny_store: Store, tmp_path: Path) -
             break
     killed.wait(30)
     killed.stdout.close()
-    assert 12 not in checkpoint.steps(tmp_path / "killed")
+    assert 12 not in checkpoint.found(tmp_path / "killed")
 
     resumed = start(tmp_path / "killed", "resume")
     again = resumed.communicate(timeout=120)[0]
@@ -95,7 +95,7 @@ def test_ctrl_c_saves_and_the_rest_is_the_same_run(tiny_store: Store, tmp_path: 
     stopped = LocalRun(lambda: tmp_path / "stopped")
     with pytest.raises(Interrupted):
         fit(tiny, stopped, Stops())
-    assert checkpoint.steps(tmp_path / "stopped") == [4]
+    assert list(checkpoint.found(tmp_path / "stopped")) == [4]
     fit(tiny, stopped, NoTracker(), resume=True)
     assert_same(whole.load(), stopped.load())  # type: ignore[arg-type]
 
@@ -151,7 +151,7 @@ def test_best_checkpoint_is_what_is_tested(tiny_store: Store, tmp_path: Path) ->
     assert state is not None
     best = state["best"]
     assert 0 < best["step"] <= 12
-    assert set(checkpoint.steps(tmp_path)) == {best["step"], 12}
+    assert set(checkpoint.found(tmp_path)) == {best["step"], 12}
     _, method = trained(tmp_path, run)
     chosen = checkpoint.read(checkpoint.step_path(tmp_path, best["step"]))
     weight = "backbone.stem.conv.weight"

@@ -1,0 +1,17 @@
+"""Ray, joined or started."""
+
+import logging
+import os
+
+import ray
+
+
+def start_ray() -> None:
+    """Join the cluster of RAY_ADDRESS (a submitted job has it; `auto` is the one on this machine), or start one here.
+
+    Without RAY_ADDRESS nothing is searched for: the address that a dead cluster left behind would be waited for in vain.
+    """
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")  # it shows every line of a worker twice
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    if not ray.is_initialized():
+        ray.init(address=os.environ.get("RAY_ADDRESS") or "local", logging_level=logging.WARNING)
