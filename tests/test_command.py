@@ -70,7 +70,7 @@ def test_local_run_to_the_table_then_evaluate_and_resume(tiny_store: Store, tmp_
 
     other = pipeline("local.py", "--resume", run_id, "--optim.lr", "9")
     assert other.returncode == 2
-    assert "optim.lr: 0.001 -> 9.0" in other.stderr
+    assert f"optim.lr: {supervised.DEMO.optim.lr} -> 9.0" in other.stderr
     assert "Traceback" not in other.stderr
     done = pipeline("local.py", "--resume", run_id)
     assert done.returncode == 0, done.stderr
