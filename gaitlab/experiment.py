@@ -84,7 +84,6 @@ class TrainConfig:
     """Newest checkpoints that are kept besides the best."""
     max_bad_steps: int = 20
     """Non-finite steps that are skipped in a row before the run gives up."""
-    channels_last: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

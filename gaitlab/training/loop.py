@@ -56,8 +56,6 @@ def train(
     """
     config, device = experiment.train, run.device
     module = run.wrap(method if config.accumulate == 1 else accumulate.CachedMethod(method))  # type: ignore[arg-type]
-    if config.channels_last:
-        method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimisers = Optimisers(experiment.optim, method, config.steps)
     averaged = moving_average(method, experiment.optim.ema) if experiment.optim.ema else None
     tested: Method = averaged.module if averaged else method  # type: ignore[assignment]

@@ -2,8 +2,9 @@
 
 import importlib
 import json
-import platform
 import sys
+
+from gaitlab.tracking.provenance import hardware_line
 
 NAMES = ("feed", "storage", "startup", "train_step")
 
@@ -16,7 +17,7 @@ def main() -> None:
             sys.exit(f"error: no benchmark {name!r}; there are {', '.join(NAMES)}")
     for name in asked:
         for row in getattr(importlib.import_module(f"tests.benchmarks.{name}"), name)():
-            print(json.dumps(row | {"machine": platform.processor() or platform.machine()}), flush=True)
+            print(json.dumps(row | {"machine": hardware_line()}), flush=True)
 
 
 if __name__ == "__main__":
