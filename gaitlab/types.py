@@ -33,9 +33,9 @@ class Losses(NamedTuple):
 class Augment:
     """Probabilities of the clip transforms; every transform has one parameter draw for all frames of a clip.
 
-    Sizes are those of the field's reference recipes (Fan et al., OpenGait, CVPR 2023; GaitSSB, T-PAMI 2023): rotation within +-10 degrees, corners of the perspective and
-    of the affine map move by up to 10 px at 64 px, erasing takes 5-20 % of the area with an aspect of 0.3-3.3,
-    part dilation and blur work between rows 9-20 and 39-50.
+    Sizes are those of the field's reference recipes (Fan et al., OpenGait, CVPR 2023; GaitSSB, T-PAMI 2023): rotation within
+    +-10 degrees, corners of the perspective and of the affine map move by up to 10 px at 64 px, erasing takes 5-20 % of the
+    area with an aspect of 0.3-3.3, part dilation and blur work between rows 9-20 and 39-50.
     """
 
     affine: float = 0.0

@@ -23,8 +23,8 @@ from gaitlab.training.run import LocalRun
 class RayRun(LocalRun):
     """One worker of a Ray Train group, which has made the process group already.
 
-    shared: the run's folder in $GAITLAB_HOME, where Ray keeps its checkpoints too unless `scale.storage` says otherwise. scored: checkpoints are
-    compared by their validation rank-1 (one without comes last), else the newest is the best.
+    shared: the run's folder in $GAITLAB_HOME, where Ray keeps its checkpoints too unless `scale.storage` says otherwise.
+    scored: checkpoints are compared by their validation rank-1 (one without comes last), else the newest is the best.
     """
 
     def __init__(self, shared: Path, *, keep: int = 2, scored: bool = False) -> None:

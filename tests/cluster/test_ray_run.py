@@ -77,6 +77,28 @@ def test_killed_driver_resumes_to_the_same_numbers(tiny_store: Store) -> None:
     assert headline(output) == headline(whole.stdout)
 
 
+def test_a_killed_worker_is_replaced_and_the_numbers_stay(tiny_store: Store) -> None:
+    arguments = ["demo", *TINY, "--train.steps", "10", "--no-tracking"]
+    whole = pipeline("local.py", *arguments)
+    assert whole.returncode == 0, whole.stderr
+    command = [sys.executable, "-u", str(ROOT / "pipelines" / "supervised.py"), *arguments]
+    driver = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert driver.stdout is not None
+    lines: list[str] = []
+    killed = False
+    for line in driver.stdout:
+        lines.append(line)
+        if not killed and "demo 5/10" in line:
+            workers = [p for p in psutil.Process(driver.pid).children(recursive=True) if "RayTrainWorker" in "".join(p.cmdline())]
+            assert len(workers) == 1
+            workers[0].kill()
+            killed = True
+    assert driver.wait(60) == 0, "".join(lines)
+    assert sum("training subjects" in line for line in lines) == 2, "no second worker"
+    assert sum("demo 10/10" in line for line in lines) == 1
+    assert headline("".join(lines)) == headline(whole.stdout)
+
+
 def wait_until_gone(driver: int, seconds: float = 30) -> None:
     """Ray's processes notice that their driver is gone."""
     end = time.monotonic() + seconds
@@ -104,7 +126,7 @@ def head() -> Iterator[str]:
     for process in started:
         process.kill()
     psutil.wait_procs(started, 10)
-    Path("/tmp/ray/ray_current_cluster").unlink(missing_ok=True)  # noqa: S108  (or the next `ray.init` waits for the dead one)
+    Path("/tmp/ray/ray_current_cluster").unlink(missing_ok=True)  # or the next `ray.init` waits for the dead one
 
 
 def test_ray_job_submit(tiny_store: Store, head: str) -> None:
