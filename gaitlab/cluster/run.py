@@ -82,7 +82,7 @@ def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri:
             use_gpu=scale.gpus_per_worker > 0,
             resources_per_worker={"CPU": scale.cpus_per_worker} | ({"GPU": scale.gpus_per_worker} if scale.gpus_per_worker else {}),
         ),
-        run_config=ray.train.RunConfig(
+        run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # declared as the older one
             name=run_id,
             storage_path=storage,
             checkpoint_config=ray.train.CheckpointConfig(
