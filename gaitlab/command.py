@@ -1,18 +1,24 @@
 """The command line of every pipeline: an experiment's name, any field by its path, and one clear line on errors."""
 
+import contextlib
 import difflib
+import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, NoReturn
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import tyro
 
 from gaitlab.experiment import Experiment, from_dict
 from gaitlab.home import home
 from gaitlab.training.interrupt import Interrupted
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +42,36 @@ def parse(experiments: Mapping[str, Experiment], default: str, arguments: list[s
         raise ValueError(f"unknown experiment {name!r}; {hint}" + ("" if near else f" {', '.join(experiments)}"))
     base = experiments[name]
     resumed = _value_of("--resume", arguments)
-    if resumed:
+    if resumed is not None:
         resumed = run_called(resumed, name)
         if not named:
-            base = from_dict(json.loads((home() / "runs" / resumed / "experiment.json").read_text()))
+            base = from_dict(_config(home() / "runs" / resumed / "experiment.json"))
     catalogue = "\n".join(f"  {key}" for key in experiments)
-    command: Command = tyro.cli(
-        Command,
-        default=Command(experiment=base, resume=resumed),
-        config=(tyro.conf.AvoidSubcommands,),
-        args=arguments[1:] if named else arguments,
-        prog=f"{sys.argv[0]} [experiment]",
-        description=f"{about}\n\nexperiments (default {default}):\n{catalogue}\n\nBelow: the fields of {base.name!r}.",
+    command: Command = understood(
+        lambda: tyro.cli(
+            Command,
+            default=Command(experiment=base, resume=resumed),
+            config=(tyro.conf.AvoidSubcommands,),
+            args=arguments[1:] if named else arguments,
+            prog=f"{sys.argv[0]} [experiment]",
+            description=f"{about}\n\nexperiments (default {default}):\n{catalogue}\n\nBelow: the fields of {base.name!r}.",
+        )
     )
     return Command(experiment=command.experiment, resume=resumed, tracking=command.tracking)
+
+
+def understood(ask: Callable[[], T]) -> T:
+    """What tyro makes of the command line; its box about a wrong one becomes the single line of a ValueError."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return ask()
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+    lines = [line.strip("│ ") for line in said.getvalue().splitlines() if line.startswith("│")]
+    facts = re.sub(r"\.?\s*; \s*", "; ", " ".join("; " if line.startswith("──") else line for line in lines))
+    raise ValueError(facts.partition("; For full helptext")[0].strip())
 
 
 def run_called(name: str, experiment: str) -> str:
@@ -62,11 +84,21 @@ def run_called(name: str, experiment: str) -> str:
     found = [
         (path.stat().st_mtime, path.parent.name)
         for path in runs.glob("*/experiment.json")
-        if json.loads(path.read_text())["name"] == experiment
+        if _config(path)["name"] == experiment
     ]
     if not found:
         raise ValueError(f"no run of {experiment!r} in {runs} to resume")
     return max(found)[1]
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """A run's config as plain JSON."""
+    try:
+        config: dict[str, Any] = json.loads(path.read_text())
+        config["name"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error})") from None
+    return config
 
 
 def _value_of(flag: str, arguments: list[str]) -> str | None:
@@ -97,6 +129,7 @@ def guarded(work: Callable[[], object]) -> NoReturn:
         print("stopped", file=sys.stderr)
         sys.exit(130)
     except (ValueError, OSError, FloatingPointError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        known = isinstance(error, OSError) and error.filename is not None and error.strerror
+        print(f"error: {error.filename}: {error.strerror}" if known else f"error: {error}", file=sys.stderr)
         sys.exit(2)
     sys.exit(0)

@@ -36,6 +36,9 @@ class DataConfig:
     feed: Literal["local", "ray"] = "local"
     """local: node-local memory map; ray: subjects packed as rows in Ray's object store, for data larger than a node."""
 
+    def __post_init__(self) -> None:
+        _at_least(1, self, "subjects_per_batch", "walks_per_subject")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
@@ -85,6 +88,10 @@ class TrainConfig:
     max_bad_steps: int = 20
     """Non-finite steps that are skipped in a row before the run gives up."""
 
+    def __post_init__(self) -> None:
+        _at_least(1, self, "accumulate", "checkpoint_every", "log_every", "keep")
+        _at_least(0, self, "steps", "evaluate_every", "max_bad_steps")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleConfig:
@@ -115,9 +122,18 @@ class Experiment:
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _at_least(0, self, "seed")
+
     @property
     def batch_size(self) -> int:
         return self.data.subjects_per_batch * self.data.walks_per_subject
+
+
+def _at_least(least: int, config: Any, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < least:
+            raise ValueError(f"{name} is {least} or more; it is {getattr(config, name)}")
 
 
 # -- values <-> JSON ---------------------------------------------------------------------------------------------------
@@ -150,7 +166,10 @@ def from_dict(plain: Any) -> Any:
     module, _, name = plain["kind"].partition(":")
     if module.split(".")[0] != "gaitlab":
         raise ValueError(f"config names the class {plain['kind']!r}; only gaitlab's own are built")
-    cls = getattr(importlib.import_module(module), name, None)
+    try:
+        cls = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError:
+        cls = None
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise ValueError(f"config names {plain['kind']!r}, which is not a config class of this gaitlab")
     known = {f.name for f in dataclasses.fields(cls)}

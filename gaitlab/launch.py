@@ -1,16 +1,17 @@
 """Start a run: in this process, as one of torchrun's, or on Ray. All three end in `training.fit`."""
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
 
 from gaitlab.command import Command
-from gaitlab.data.shards import open_data
 from gaitlab.experiment import Experiment, to_dict
 from gaitlab.tracking.runs import NoTracker, Tracker, run_folder
+from gaitlab.training import checkpoint
 from gaitlab.training.benchmark import Summary
-from gaitlab.training.fit import fit
+from gaitlab.training.fit import fit, prepare
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
 
@@ -23,19 +24,19 @@ def local(command: Command) -> Summary:
     if under_torchrun():
         ids: list[str] = []
         run: LocalRun = TorchrunRun(lambda: run_folder(ids[0]), keep=experiment.train.keep)
-        if run.rank == 0:
-            open_data(experiment.data)
-        run.barrier()
     else:
         run = LocalRun(lambda: _announced(experiment, tracker), keep=experiment.train.keep)
-    data_hash = open_data(experiment.data).hash
+    data_hash = prepare(experiment, run.world)[0].hash
     with _tracker(command, data_hash) if run.rank == 0 else NoTracker() as tracker:
-        if run.world > 1:
-            ids = run.gather(tracker.run_id)
-            _keep_config(experiment, run.folder)
+        if under_torchrun():
+            ids += run.gather(tracker.run_id)
+            if run.rank == 0:
+                _announced(experiment, tracker)
         try:
             summary = fit(experiment, run, tracker, resume=command.resume is not None)
         except Interrupted as stop:
+            if run.rank > 0:
+                sys.exit(130)
             tracker.finish("KILLED")
             raise Interrupted(stop.step, resume_line(tracker.run_id)) from None
         if run.rank == 0:
@@ -51,7 +52,9 @@ def on_ray(command: Command) -> Summary:
 
     experiment = command.experiment
     start_ray()
-    data_hash = open_data(experiment.data, run=ray_map).hash
+    data_hash = prepare(experiment, experiment.scale.workers, ray_map)[0].hash
+    if command.resume and (state := checkpoint.newest(run_folder(command.resume))):
+        checkpoint.check_same(state, experiment, data_hash, "the run's checkpoint")
     with _tracker(command, data_hash, system_metrics=False) as tracker:
         _announced(experiment, tracker)
         summary = launch(
@@ -67,7 +70,10 @@ def on_ray(command: Command) -> Summary:
 
 def resume_line(run_id: str) -> str:
     """What to type to go on with a run."""
-    return f"resume with: {shlex.join(['python', sys.argv[0], '--resume', run_id])}"
+    torchrun = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", "1")]
+    start = torchrun if under_torchrun() else ["python"]
+    untracked = ["--no-tracking"] if run_id.startswith(NoTracker.PREFIX) else []
+    return f"resume with: {shlex.join([*start, sys.argv[0], '--resume', run_id, *untracked])}"
 
 
 def _tracker(command: Command, data_hash: str, *, system_metrics: bool = True) -> Tracker | NoTracker:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from gaitlab.command import guarded
+from gaitlab.command import guarded, understood
 from gaitlab.experiment import DataConfig
 from gaitlab.tracking.runs import NoTracker, run_folder
 from gaitlab.training.fit import retest
@@ -26,7 +26,7 @@ class Arguments:
 
 
 def main() -> None:
-    asked = tyro.cli(Arguments, description=__doc__)
+    asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
     folder = Path(asked.run) if Path(asked.run).is_dir() else run_folder(asked.run)
     data = DataConfig(root=asked.root) if asked.root else None
     summary = retest(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=asked.protocols)

@@ -11,19 +11,21 @@ import os
 import sys
 import warnings
 from dataclasses import dataclass
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
-from gaitlab.command import guarded
+from gaitlab.command import guarded, understood
 from gaitlab.data.check import check
 from gaitlab.data.ingest import Run, ingest, processes
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.sources.folders import FrameFolders
 from gaitlab.data.sources.mocap import MocapSource
 from gaitlab.data.sources.opengait import OpenGaitSource
+from gaitlab.data.sources.tree import TreeSource
 from gaitlab.data.sources.walkers import WalkersSource
 from gaitlab.home import home
 
@@ -49,12 +51,17 @@ def place(name: str) -> Path:
 
 
 def write(source: SourceConfig, target: Target) -> None:
+    out = place(target.out)
+    if isinstance(source, TreeSource) and out.is_relative_to(Path(source.root).expanduser().absolute()):
+        raise ValueError(f"--out {out} lies in --root, among the raw walks; choose a folder elsewhere")
+    if target.workers < 1:
+        raise ValueError(f"--workers is 1 or more; not {target.workers}")
     run: Run = processes(target.workers)
     if target.ray:
         from gaitlab.cluster.ingest import ray_map
 
         run = ray_map
-    store = ingest(source, place(target.out), run=run, overwrite=target.overwrite)
+    store = ingest(source, out, run=run, overwrite=target.overwrite)
     sizes = ", ".join(f"{m} {facts['frames']} frames" for m, facts in store.manifest["modalities"].items())
     size = sum(shard["bytes"] for shard in store.manifest["shards"])
     print(f"{store.manifest['walks']} walks ({sizes}; {size / 1e6:.1f} MB) in {store.root}")
@@ -100,7 +107,8 @@ def main() -> None:
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     commands: dict[str, Any] = {"opengait": opengait, "frames": frames, "mocap": mocap, "walkers": walkers, "check": check_command}
     about = (__doc__ or "").replace("\npython", "\n\npython")
-    tyro.extras.subcommand_cli_from_dict(commands, prog="pipelines/ingest.py", description=about)
+    later = {name: wraps(command)(partial(partial, command)) for name, command in commands.items()}
+    understood(lambda: tyro.extras.subcommand_cli_from_dict(later, prog="pipelines/ingest.py", description=about))()
 
 
 if __name__ == "__main__":

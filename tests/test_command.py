@@ -88,6 +88,9 @@ def test_local_run_to_the_table_then_evaluate_and_resume(tiny_store: Store, tmp_
         ([*TINY, "--train.steps", "2", "--no-tracking", "--benchmarks.0.protocol", "walker"], "did you mean 'walkers'"),
         ([*TINY, "--train.steps", "2", "--no-tracking", "--data.feed", "ray"], "needs Ray"),
         ([*TINY, "--train.steps", "2", "--no-tracking", "--method.clip.augment.flip", "2"], "probability"),
+        ([*TINY, "--train.log-every", "0"], "log_every is 1 or more"),
+        ([*TINY, "--seed", "-1"], "seed is 0 or more"),
+        ([*TINY, "--train.steps", "2", "--no-tracking", "--benchmarks.0.protocol", "gait3d"], "gait3d"),
     ],
 )
 def test_bad_input_is_one_clear_line(tiny_store: Store, arguments: list[str], says: str) -> None:

@@ -24,7 +24,7 @@ class RayRun(LocalRun):
     """One worker of a Ray Train group, which has made the process group already.
 
     shared: the run's folder in $GAITLAB_HOME, where Ray keeps its checkpoints too unless `scale.storage` says otherwise.
-    scored: checkpoints are compared by their validation rank-1 (one without comes last), else the newest is the best.
+    scored: steps that were the best when they were saved go before all others, else the newest is the best.
     """
 
     def __init__(self, shared: Path, *, keep: int = 2, scored: bool = False) -> None:
@@ -36,7 +36,8 @@ class RayRun(LocalRun):
 
     def save(self, state: dict[str, Any], step: int, metrics: dict[str, float], best: int | None) -> None:
         """Report the checkpoint to Ray (rank 0's file); Ray keeps the newest and the best."""
-        score = metrics.get("validation_rank1", float("-inf")) if self._scored else float(step)
+        # Not the rank-1 itself: of equal ones Ray keeps the last, the loop the first.
+        score = float(step) if step == best or not self._scored else float("-inf")
         told = {**metrics, "step": step, "score": score}
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             file = None
@@ -48,7 +49,7 @@ class RayRun(LocalRun):
     def load(self, step: int | None = None) -> dict[str, Any] | None:
         """The newest reported checkpoint, or that of `step`."""
         if checkpoint.found(self._shared):
-            return checkpoint.newest(self._shared, self.device) if step is None else checkpoint.at(self._shared, step, self.device)
+            return checkpoint.newest(self._shared) if step is None else checkpoint.at(self._shared, step)
         newest = ray.train.get_checkpoint()
         if step is not None:
             reported = [r.checkpoint for r in ray.train.get_all_reported_checkpoints() if r.metrics["step"] == step]
@@ -58,7 +59,7 @@ class RayRun(LocalRun):
         if newest is None:
             return None
         with newest.as_directory() as folder:
-            return checkpoint.newest(Path(folder), self.device)
+            return checkpoint.newest(Path(folder))
 
 
 def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri: str | None, resume: bool) -> Summary:
@@ -92,7 +93,14 @@ def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri:
             failure_config=ray.train.FailureConfig(max_failures=scale.max_failures),
         ),
     )  # fmt: skip
-    result: Any = trainer.fit()  # Ray declares the older Result, without return_value
+    try:
+        result: Any = trainer.fit()  # Ray declares the older Result, without return_value
+    except ray.train.WorkerGroupError as error:
+        for failure in error.worker_failures.values():
+            cause = getattr(failure, "_base_exc", failure)
+            if isinstance(cause, (ValueError, FloatingPointError)):
+                raise cause from None
+        raise
     return result.return_value
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from gaitlab.data.coding import decode
 from gaitlab.data.progress import progress_bar
-from gaitlab.data.schema import MANIFEST
+from gaitlab.data.schema import MANIFEST, data_hash
 from gaitlab.data.source import Walk
 from gaitlab.data.sources.opengait import OpenGaitSource
 from gaitlab.data.store import Store
@@ -106,7 +106,7 @@ def _check_shards(store: Store) -> Report:
             try:
                 for table in _row_groups(store, shard):
                     looks += _looks(table, store.modalities)
-                    frames.append(table.select(["subject", "split", "session", "conditions", "view", "key"]).to_pandas())
+                    frames.append(table.select(["subject", "split", "session", "conditions", "view", "key", "checksum"]).to_pandas())
                     advance(table.num_rows)
             except (ValueError, pa.ArrowException) as error:
                 report.problems.append(str(error).splitlines()[0])
@@ -114,7 +114,12 @@ def _check_shards(store: Store) -> Report:
         index = pd.concat(frames)
         report.problems += [f"duplicate walk {key}" for key in index["key"][index["key"].duplicated()]]
         report.counts = _counts(index, looks)
+        if not report.problems and data_hash(index["checksum"]) != store.hash:
+            report.problems.append("the manifest is of other walks than the shards: their hashes differ")
     _judge(looks, report)
+    for m, facts in store.manifest["modalities"].items():
+        if odd := [one.name for one in looks if one.modality == m and one.shape != tuple(facts["shape"])]:
+            report.problems.append(f"{m}: {_some(odd)} not of the manifest's frame shape {_size(tuple(facts['shape']))} (c x h x w)")
     return report
 
 

@@ -6,7 +6,6 @@ whether one process writes them, several, or a Ray cluster (`gaitlab.cluster.ing
 """
 
 import errno
-import hashlib
 import json
 import os
 import platform
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from gaitlab.data.progress import progress_bar
-from gaitlab.data.schema import MANIFEST, ROLES, SPLITS, VERSION
+from gaitlab.data.schema import MANIFEST, ROLES, SPLITS, VERSION, data_hash
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.store import Store
 from gaitlab.data.writing import NO_SPACE, PROBLEMS, ShardInfo, ShardJob, unequal, write_shard
@@ -70,6 +69,7 @@ def ingest(
     subjects_per_shard: default 1/16 of the subjects, at most 50. overwrite: replace the shards in `root`, once the new ones are whole.
     """
     root = Path(root).expanduser().absolute()
+    _remove_stale(root)
     _check_target(root, overwrite)
     walks = sorted(source.walks(), key=lambda walk: (walk.subject, walk.key))
     _check(walks)
@@ -77,7 +77,6 @@ def ingest(
     groups = list(_groups(walks))
     per_shard = subjects_per_shard or max(1, min(50, -(-len(groups) // 16)))
     root.parent.mkdir(parents=True, exist_ok=True)
-    _remove_stale(root)
     partial = root.with_name(f"{root.name}.partial-{platform.node()}-{os.getpid()}")
     with _no_space(root):
         try:
@@ -160,7 +159,6 @@ def _collect(results: Generator[ShardInfo, None, None], jobs: Sequence[ShardJob]
 
 
 def _manifest(source: SourceConfig, walks: Sequence[Walk], infos: Sequence[ShardInfo]) -> dict[str, Any]:
-    digest = hashlib.sha256("\n".join([f"schema {VERSION}", *sorted(c for info in infos for c in info.checksums)]).encode())
     modalities: dict[str, Any] = {}
     for info in infos:
         for m, shape in info.shapes.items():
@@ -174,7 +172,7 @@ def _manifest(source: SourceConfig, walks: Sequence[Walk], infos: Sequence[Shard
     return {
         "schema": VERSION,
         "dataset": source.name,
-        "hash": digest.hexdigest()[:32],
+        "hash": data_hash(checksum for info in infos for checksum in info.checksums),
         "walks": len(walks),
         "splits": splits,
         "modalities": modalities,
@@ -199,11 +197,13 @@ def _move(partial: Path, root: Path, overwrite: bool) -> None:
 
 
 def _remove_stale(root: Path) -> None:
-    """Deletes partial folders that a killed ingest on this machine left."""
+    """Deletes partial folders that a killed ingest on this machine left; shards that it was just replacing are put back."""
     prefix = f"{root.name}.partial-{platform.node()}-"
     for path in root.parent.glob(f"{prefix}*"):
         pid = path.name.removeprefix(prefix).removesuffix("-old")
         if pid.isdigit() and not _alive(int(pid)):
+            if path.name.endswith("-old") and not root.exists():
+                os.replace(path, root)
             shutil.rmtree(path, ignore_errors=True)
 
 

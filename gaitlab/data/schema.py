@@ -11,7 +11,9 @@ A reader that asks for some columns touches no bytes of the others. Subjects are
 row groups, and shards are named in that order, so the rows of all shards one after the other are the index of the data set.
 """
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,11 @@ def shard_schema(modalities: Iterable[str]) -> pa.Schema:
     return pa.schema(fields, metadata={"gaitlab.schema": str(VERSION)})
 
 
+def data_hash(checksums: Iterable[str]) -> str:
+    """Name of a data set's content: 32 hex digits of the walks' checksums, whatever their order and division into files."""
+    return hashlib.sha256("\n".join([f"schema {VERSION}", *sorted(checksums)]).encode()).hexdigest()[:32]
+
+
 def read_manifest(root: Path) -> dict[str, Any]:
     """The manifest of a finished folder of shards."""
     if not root.exists():
@@ -66,4 +73,26 @@ def read_manifest(root: Path) -> dict[str, Any]:
         raise ValueError(f"{root / MANIFEST} is damaged ({error}); ingest the data set again") from None
     if version != VERSION:
         raise ValueError(f"{root} has schema version {version}, this gaitlab reads version {VERSION}; ingest the data set again")
+    if wrong := _fault(manifest):
+        raise ValueError(f"{root / MANIFEST} is damaged ({wrong}); ingest the data set again")
     return manifest
+
+
+def _fault(manifest: dict[str, Any]) -> str:
+    """What is wrong with the facts that readers rely on, or ""."""
+    try:
+        if not re.fullmatch("[0-9a-f]{32}", manifest["hash"]):
+            return f"hash {manifest['hash']!r}"
+        for modality, facts in manifest["modalities"].items():
+            if len(facts["shape"]) != 3 or not all(n > 0 for n in facts["shape"]) or not isinstance(facts["packed"], bool):
+                return f"modality {modality}"
+        for shard in manifest["shards"]:
+            if Path(shard["file"]).name != shard["file"] or not isinstance(shard["sha256"], str) or shard["bytes"] < 0:
+                return f"shard {shard['file']!r}"
+        if manifest["walks"] != sum(shard["rows"] for shard in manifest["shards"]) or not manifest["walks"]:
+            return f"{manifest['walks']} walks in {len(manifest['shards'])} shards"
+    except KeyError as error:
+        return f"it has no {error}"
+    except (TypeError, AttributeError) as error:
+        return str(error)
+    return ""

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from filelock import FileLock
+
 from gaitlab.data.ingest import Run, ingest, processes
 from gaitlab.data.schema import MANIFEST
 from gaitlab.data.store import Store
@@ -26,6 +28,9 @@ def open_data(data: DataConfig, *, run: Run | None = None) -> Store:
     """The store of `data`. `run` maps the work of an ingest; ValueError when there is nothing to open or make."""
     folder = shard_folder(data)
     if data.make and not (folder / MANIFEST).exists():
-        print(f"making {data.root} in {folder}", flush=True)
-        return ingest(data.make, folder, run=run or processes(os.cpu_count() or 1))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):  # ranks, and runs side by side, wait for the first
+            if not (folder / MANIFEST).exists():
+                print(f"making {data.root} in {folder}", flush=True)
+                return ingest(data.make, folder, run=run or processes(os.cpu_count() or 1))
     return Store(folder)

@@ -153,11 +153,15 @@ def _corrupt(path: Path, why: str) -> str:
 
 
 def _open_map(folder: Path) -> FrameMap:
-    meta = json.loads((folder / "meta.json").read_text())
-    shape, packed, frames = tuple(meta["shape"]), meta["packed"], meta["frames"]
-    width = row_bytes(shape, packed)
     path = folder / "data.bin"
-    if path.stat().st_size != frames * width:
-        raise ValueError(f"memory map {path} is damaged; delete the folder {folder} and it is built again")
-    data = np.memmap(path, np.uint8, "r", shape=(frames, width)) if frames else np.zeros((0, width), np.uint8)
-    return FrameMap(data, np.load(folder / "offsets.npy"), shape, packed)
+    try:
+        meta = json.loads((folder / "meta.json").read_text())
+        shape, packed, frames = tuple(meta["shape"]), meta["packed"], meta["frames"]
+        width = row_bytes(shape, packed)
+        offsets = np.load(folder / "offsets.npy")
+        if path.stat().st_size != frames * width or offsets[-1] != frames:
+            raise ValueError("sizes do not agree")
+        data = np.memmap(path, np.uint8, "r", shape=(frames, width)) if frames else np.zeros((0, width), np.uint8)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise ValueError(f"memory map {folder} is damaged ({error}); delete that folder and it is built again") from None
+    return FrameMap(data, offsets, shape, packed)

@@ -276,7 +276,7 @@ class Tracker:
         for file in sorted(path for path in root.rglob("*") if path.is_file()):
             path = file.relative_to(root)
             if self._deliver(partial(mlflow_store.send_artifact, self._client, self._given, file, path)):
-                file.unlink()
+                file.unlink(missing_ok=True)
 
     def _finish(self, status: str) -> None:
         if self._monitor is not None:
@@ -292,10 +292,11 @@ class Tracker:
 class NoTracker:
     """The same verbs, doing nothing: for ranks above 0 and for `--no-tracking`."""
 
+    PREFIX = "untracked-"
     uri = ""
 
     def __init__(self, run_id: str | None = None) -> None:
-        self.run_id = run_id or f"untracked-{uuid.uuid4().hex}"
+        self.run_id = run_id or f"{self.PREFIX}{uuid.uuid4().hex}"
 
     @property
     def folder(self) -> Path:

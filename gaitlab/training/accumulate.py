@@ -38,9 +38,7 @@ def backward(module: nn.Module, batch: Batch, rng: torch.Generator, parts: int, 
 
     with autocast, _statistics_at_rest(cached.method):
         with torch.no_grad():
-            encoded = [
-                cached.method.encode(batch.part(*span), rng.manual_seed(seed)).float() for span, seed in zip(spans, seeds, strict=True)
-            ]
+            encoded = [cached.method.encode(batch.part(*span), _seeded(rng, seed)).float() for span, seed in zip(spans, seeds, strict=True)]
         rows = torch.cat(encoded).requires_grad_()
         losses = cached.method.objective(rows, batch)
         (cotangent,) = torch.autograd.grad(losses.total(), rows)
@@ -50,9 +48,15 @@ def backward(module: nn.Module, batch: Batch, rng: torch.Generator, parts: int, 
         waiting = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
         with waiting:
             with autocast:
-                loss = module(batch.part(start, stop), rng.manual_seed(seed), cotangent[start:stop], rows.detach() if last else None, batch)
+                loss = module(batch.part(start, stop), _seeded(rng, seed), cotangent[start:stop], rows.detach() if last else None, batch)
             (scale * loss).backward()
     return Losses({k: v.detach() for k, v in losses.terms.items()}, losses.watch)
+
+
+def _seeded(rng: torch.Generator, seed: int) -> torch.Generator:
+    """Both passes draw the same, from `rng` and from torch's global generator (dropout)."""
+    torch.manual_seed(seed)
+    return rng.manual_seed(seed)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.evaluate import Result, evaluate
 from gaitlab.evaluation.figures import bars_figure, cmc_figure, score_figure, views_figure
 from gaitlab.evaluation.gei import gei
-from gaitlab.evaluation.protocol import RetrievalProtocol
+from gaitlab.evaluation.protocol import RetrievalProtocol, select
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.training.embed import embed
@@ -38,6 +38,20 @@ class Summary:
     def text(self) -> str:
         """The table for a terminal."""
         return self.rank1.to_string(float_format="%.1f", na_rep="-")
+
+
+def check(experiment: Experiment, store: Store, protocol: RetrievalProtocol) -> None:
+    """ValueError, before anything is trained, if the store lacks what the protocol or the method's test clips ask for."""
+    select(store.index, protocol)
+    walks = store.index[store.index["split"] == protocol.split]
+    for spec in experiment.method.test_clips().values():
+        if spec.modality not in store.modalities:
+            raise ValueError(f"{store.root.name} has no {spec.modality!r}; it has {', '.join(store.modalities)}")
+        lacking = walks["key"][walks[f"{spec.modality}_frames"] == 0]
+        if len(lacking):
+            raise ValueError(
+                f"{len(lacking)} test walks of {store.root.name} have no {spec.modality} frames, the first is {lacking.iloc[0]!r}"
+            )
 
 
 def rank(experiment: Experiment, method: Method, store: Store, protocol: RetrievalProtocol, run: LocalRun) -> tuple[Result, np.ndarray]:

@@ -43,18 +43,25 @@ def write(path: Path, state: dict[str, Any]) -> None:
         partial.replace(path)
     except RuntimeError as error:  # torch's zip writer turns a full disk into a RuntimeError
         raise OSError(f"could not write {path}: {str(error).splitlines()[0]}; is the disk full?") from error
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 
 
-def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """A checkpoint's content. ValueError if the file is truncated, holds code, or is not ours."""
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content. ValueError if the file is truncated, holds code, or is not ours.
+
+    On the CPU, since loading copies anyway, and since Adam's step counters on a GPU would make it wait at every parameter.
+    """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ValueError(f"no checkpoint at {path}") from None
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError) as error:
-        raise ValueError(f"{path} is not a readable checkpoint: {str(error).splitlines()[0]}") from error
+    except pickle.UnpicklingError:
+        raise ValueError(f"{path} is not a readable checkpoint: it is damaged, or holds more than tensors and plain values") from None
+    except (RuntimeError, EOFError, OSError, KeyError) as error:
+        raise ValueError(f"{path} is not a readable checkpoint: it is cut or damaged ({str(error)[:60].strip() or 'empty'})") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path} is no gaitlab checkpoint of format {FORMAT}")
     return state
@@ -70,23 +77,31 @@ def found(folder: Path) -> dict[int, Path]:
     return dict(sorted((int(match[1]), path) for path in paths if (match := _NAME.fullmatch(path.name))))
 
 
-def newest(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-    """The newest checkpoint that can be read, or None. A damaged one is reported and passed over."""
-    for path in reversed(found(folder).values()):
+def newest(folder: Path) -> dict[str, Any] | None:
+    """The newest checkpoint that can be read; a damaged one is reported and passed over. None if there is none.
+
+    ValueError if there are some and none can be read: to start over would overwrite them.
+    """
+    paths = found(folder)
+    for path in reversed(paths.values()):
         try:
-            return read(path, device)
+            return read(path)
         except ValueError as error:
             print(f"passed over: {error}", flush=True)
+    if paths:
+        raise ValueError(f"none of the checkpoints in {folder} can be read; put a whole one there, or start a new run")
     return None
 
 
-def at(folder: Path, step: int, device: torch.device | str = "cpu") -> dict[str, Any]:
+def at(folder: Path, step: int) -> dict[str, Any]:
     """The checkpoint of `step`. ValueError if it is gone or damaged."""
-    return read(found(folder).get(step, step_path(folder, step)), device)
+    return read(found(folder).get(step, step_path(folder, step)))
 
 
 def prune(folder: Path, keep: int, best: int | None) -> None:
     """Delete all but the newest `keep` checkpoints and the best; what Ray Train keeps is left to it."""
+    for left in folder.glob(".step-*.partial"):  # by a process that was killed while it wrote
+        left.unlink(missing_ok=True)
     own = {step: path for step, path in found(folder).items() if path.parent == folder}
     for step, path in list(own.items())[:-keep]:
         if step != best:

@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from gaitlab.data.draws import Subjects, pk_rows
 from gaitlab.data.feed import Feed
+from gaitlab.data.ingest import Run
 from gaitlab.data.shards import open_data
 from gaitlab.data.store import Store
 from gaitlab.evaluation.figures import clip_sheet
+from gaitlab.evaluation.protocol import RetrievalProtocol
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, DataConfig, Experiment, from_dict
 from gaitlab.method import Method
 from gaitlab.training import checkpoint
-from gaitlab.training.benchmark import Summary, rank, report
+from gaitlab.training.benchmark import Summary, check, rank, report
 from gaitlab.training.loop import train
 from gaitlab.training.run import LocalRun
 
@@ -23,11 +26,9 @@ from gaitlab.training.run import LocalRun
 def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = False, ray_feed: Any = None) -> Summary:
     """Train and test. Returns rank-1 of the network, of gait energy images and of chance, for every test (complete on rank 0 only).
 
-    Errors are those of `open_data`, `train` and the protocols; all tests are looked up before anything is trained.
+    Errors are those of `prepare` and `train`.
     """
-    store = open_data(experiment.data)
-    tests = [(open_data(t.data) if t.data else store, protocol(t.protocol)) for t in experiment.benchmarks]
-    validation = protocol(experiment.validation) if experiment.validation else None
+    store, tests, validation = prepare(experiment, run.world)
     torch.manual_seed(experiment.seed)
     feed = make_feed(experiment, store, run, ray_feed)
     method = experiment.method.build(len(feed.subjects))
@@ -51,11 +52,29 @@ def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = F
     return Summary.of([report(experiment, network, tested, p, run, tracker) for tested, p in tests])
 
 
+def prepare(
+    experiment: Experiment, world: int, ingest: Run | None = None
+) -> tuple[Store, list[tuple[Store, RetrievalProtocol]], RetrievalProtocol | None]:
+    """The data, the tests and the validation of an experiment; what is not there yet is made, by `ingest`.
+
+    ValueError for what would go wrong later and can be known without a pixel.
+    """
+    data = experiment.data
+    if experiment.batch_size % world:
+        raise ValueError(f"a batch of {experiment.batch_size} walks does not divide among {world} workers")
+    named = [(t.data, protocol(t.protocol)) for t in experiment.benchmarks]
+    validation = protocol(experiment.validation) if experiment.validation else None
+    store = open_data(data, run=ingest)
+    tests = [(open_data(other, run=ingest) if other else store, p) for other, p in named]
+    pk_rows(Subjects.of(store.index, "train"), data.subjects_per_batch, data.walks_per_subject, experiment.seed, 0)
+    for tested, p in [*tests, *([(store, validation)] if validation else [])]:
+        check(experiment, tested, p)
+    return store, tests, validation
+
+
 def make_feed(experiment: Experiment, store: Store, run: LocalRun, ray_feed: Any = None) -> Feed:
     """This rank's share of the batches, from the memory map or (with `ray_feed`, a RayFeed handle) from Ray's object store."""
     data = experiment.data
-    if experiment.batch_size % run.world:
-        raise ValueError(f"a batch of {experiment.batch_size} walks does not divide among {run.world} workers")
     clips = experiment.method.clips()
     make: Any
     if data.feed == "local":
@@ -69,11 +88,11 @@ def make_feed(experiment: Experiment, store: Store, run: LocalRun, ray_feed: Any
 
 def trained(folder: Path, run: LocalRun) -> tuple[Experiment, Method]:
     """The experiment and the network of a run's folder of checkpoints: its best step, else its newest."""
-    state = checkpoint.newest(folder, run.device)
+    state = checkpoint.newest(folder)
     if state is None:
         raise ValueError(f"no checkpoint in {folder}")
     if state["best"]["step"] not in (0, state["step"]):
-        state = checkpoint.at(folder, state["best"]["step"], run.device)
+        state = checkpoint.at(folder, state["best"]["step"])
     experiment: Experiment = from_dict(json.loads(state["config"]))
     method = experiment.method.build(len(state["subjects"])).to(run.device)
     averaged = {k.removeprefix("module."): v for k, v in (state["averaged"] or {}).items() if k.startswith("module.")}
@@ -87,7 +106,10 @@ def retest(folder: Path, run: LocalRun, tracker: Any, *, data: DataConfig | None
     tests = [Benchmark(protocol=name, data=data) for name in protocols] or [t for t in experiment.benchmarks if data is None]
     if not tests:
         raise ValueError("other data need a protocol: --protocols NAME")
-    return Summary.of([report(experiment, method, open_data(t.data or experiment.data), protocol(t.protocol), run, tracker) for t in tests])
+    opened = [(open_data(t.data or experiment.data), protocol(t.protocol)) for t in tests]
+    for store, p in opened:
+        check(experiment, store, p)
+    return Summary.of([report(experiment, method, store, p, run, tracker) for store, p in opened])
 
 
 def _first_clips(feed: Feed, walks: int = 8) -> tuple[np.ndarray, list[str]]:

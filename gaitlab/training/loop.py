@@ -74,6 +74,9 @@ def train(
         if averaged:
             averaged.load_state_dict(state["averaged"])
         start, best = state["step"], Best(**state["best"])
+        del state  # else its copy of everything would stay for the whole run
+    if len(starts := set(run.gather(start))) > 1:
+        raise ValueError(f"the workers found checkpoints of different steps ({starts}); let GAITLAB_HOME be a folder that all nodes share")
 
     def save(step: int, metrics: dict[str, float]) -> None:
         content: dict[str, Any] = {
@@ -130,7 +133,7 @@ def train(
                 metrics |= {"lr": rate, "steps_per_second": speed, "skipped_steps": float(guard.skipped)}
                 recent.clear()
             if validate and config.evaluate_every and (done % config.evaluate_every == 0 or done == config.steps):
-                score = validate(tested)
+                score = run.gather(validate(tested))[0]  # the last bits may differ between machines, the decision must not
                 module.train()
                 metrics["validation_rank1"] = score
                 if score > best.score:

@@ -3,6 +3,7 @@
 The loop knows a `Run` and nothing else of its surroundings. `RayRun` lives in `gaitlab.cluster.run`.
 """
 
+import inspect
 import os
 from collections.abc import Callable
 from functools import cached_property
@@ -18,6 +19,13 @@ from gaitlab.method import Method
 from gaitlab.nn.memory import keep_freed_memory
 from gaitlab.nn.syncnorm import synchronise
 from gaitlab.training import checkpoint
+
+# The name of the switch from torch 2.13 on, and before.
+_NO_BUFFER_SYNC: dict[str, Any] = (
+    {"forward_sync_buffers": False}
+    if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    else {"broadcast_buffers": False}
+)
 
 
 def best_device(index: int = 0) -> torch.device:
@@ -51,7 +59,7 @@ class LocalRun:
             return method
         synchronise(method)
         on_cuda = self.device.type == "cuda"
-        return DistributedDataParallel(method, device_ids=[self.device.index] if on_cuda else None, forward_sync_buffers=False)
+        return DistributedDataParallel(method, device_ids=[self.device.index] if on_cuda else None, **_NO_BUFFER_SYNC)
 
     def save(self, state: dict[str, Any], step: int, metrics: dict[str, float], best: int | None) -> None:
         """Keep `state` as the checkpoint of `step` (rank 0 writes); older ones go, but for the best."""
@@ -61,10 +69,8 @@ class LocalRun:
         self.barrier()
 
     def load(self, step: int | None = None) -> dict[str, Any] | None:
-        """The newest checkpoint of this run (None if there is none), or that of `step`."""
-        if step is None:
-            return checkpoint.newest(self.folder, self.device)
-        return checkpoint.at(self.folder, step, self.device)
+        """The newest checkpoint of this run (None if there is none), or that of `step`; on the CPU, from where it is copied."""
+        return checkpoint.newest(self.folder) if step is None else checkpoint.at(self.folder, step)
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every rank, on every rank."""

@@ -61,3 +61,32 @@ def test_a_method_without_the_split_says_so() -> None:
         accumulate.backward(
             accumulate.CachedMethod(Whole()), batch(4), step_generator(0, 0, 0, CPU), 2, torch.autocast("cpu", enabled=False), 1.0
         )
+
+
+def test_both_passes_draw_the_same() -> None:
+    from torch.nn import functional as F
+
+    from gaitlab.method import Method
+    from gaitlab.types import Losses
+
+    class Dropped(Method):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.seen = torch.nn.Parameter(torch.ones(64)), list[torch.Tensor]()
+
+        def encode(self, batch: Batch, rng: torch.Generator) -> torch.Tensor:
+            rows = F.dropout(batch.clips["gait"].mean((1, 2, 4)) * self.weight, 0.5)
+            rows = rows + torch.rand(rows.shape, generator=rng)
+            self.seen.append(rows.detach())
+            return rows
+
+        def objective(self, encoded: torch.Tensor, batch: Batch) -> Losses:
+            return Losses({"norm": encoded.square().mean()})
+
+        def embed(self, batch: Batch) -> torch.Tensor:
+            raise AssertionError("not called")
+
+    method, off = Dropped(), torch.autocast("cpu", enabled=False)
+    accumulate.backward(accumulate.CachedMethod(method), batch(), step_generator(0, 0, 0, CPU), 3, off, scale=1.0)
+    for first, second in zip(method.seen[:3], method.seen[3:], strict=True):
+        assert torch.equal(first, second)

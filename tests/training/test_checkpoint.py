@@ -46,6 +46,13 @@ def test_newest_passes_over_a_damaged_file(tmp_path: Path, capsys: pytest.Captur
     assert "passed over" in capsys.readouterr().out
 
 
+def test_only_damaged_checkpoints_are_no_new_start(tmp_path: Path) -> None:
+    assert checkpoint.newest(tmp_path) is None
+    checkpoint.step_path(tmp_path, 3).write_bytes(b"PK")
+    with pytest.raises(ValueError, match="none of the checkpoints"):
+        checkpoint.newest(tmp_path)
+
+
 def test_a_full_disk_leaves_nothing_half_written() -> None:
     folder = Path("/dev/shm/gaitlab-test-full")
     folder.mkdir(exist_ok=True)
@@ -74,8 +81,10 @@ def _write_with_small_file_limit(folder: Path) -> None:
 def test_prune_keeps_newest_and_best(tmp_path: Path) -> None:
     for step in range(1, 7):
         checkpoint.write(checkpoint.step_path(tmp_path, step), {"step": step})
+    (tmp_path / ".step-00000004.pt.123.partial").write_bytes(b"killed")
     checkpoint.prune(tmp_path, keep=2, best=3)
     assert list(checkpoint.found(tmp_path)) == [3, 5, 6]
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_another_config_is_refused_field_by_field() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gaitlab.data.frames import align
 from gaitlab.data.source import Walk
-from gaitlab.data.sources.tree import TreeSource
+from gaitlab.data.sources.tree import Survey, TreeSource
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
 
@@ -25,9 +25,12 @@ class FrameFolders(TreeSource):
     interpolation: Literal["cubic", "area"] = "cubic"
     """Of the resize; CCPG was prepared with area."""
 
-    def files(self, names: Sequence[str]) -> dict[str, str]:
+    def survey(self) -> Survey:
         if self.size < 8:
             raise ValueError(f"--size is the height of a frame in pixels, 8 or more; not {self.size}")
+        return super().survey()
+
+    def files(self, names: Sequence[str]) -> dict[str, str]:
         if not _images(names):
             raise ValueError(f"the folder has no image ({', '.join(IMAGES)})")
         return {"silhouette": ""}

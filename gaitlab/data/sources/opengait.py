@@ -11,7 +11,7 @@ import numpy as np
 from gaitlab.data.source import Walk
 from gaitlab.data.sources.datasets import layout
 from gaitlab.data.sources.pickles import read_array
-from gaitlab.data.sources.tree import TreeSource
+from gaitlab.data.sources.tree import Survey, TreeSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,10 @@ class OpenGaitSource(TreeSource):
 
     use: tuple[str, ...] = ()
     """Which files hold what, instead of the layout's rule: `silhouette=0` (position) or `silhouette=*sils*` (pattern)."""
+
+    def survey(self) -> Survey:
+        self._rules()
+        return super().survey()
 
     def files(self, names: Sequence[str]) -> dict[str, str]:
         arrays = [name for name in names if name.endswith((".pkl", ".npy"))]

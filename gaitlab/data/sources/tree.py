@@ -98,7 +98,8 @@ class TreeSource(SourceConfig):
         if found.problems:
             raise ValueError(_lines(found.problems, "walks cannot be used"))
         if not found.walks:
-            raise ValueError(f"{self.root} has no walks ID/TYPE/VIEW of the ids in the partition")
+            unnamed = f" of an id in the partition; its ids are {_listed(found.ignored, 3)}" if found.ignored else ""
+            raise ValueError(f"{self.root} has no walk ID/TYPE/VIEW{unnamed}")
         if found.missing and not self.allow_missing:
             raise ValueError(f"{'; '.join(found.missing)}; --allow-missing to go on without them")
         for message in found.missing:
@@ -109,7 +110,7 @@ class TreeSource(SourceConfig):
 
     def checksum(self) -> str:
         digest = hashlib.sha256(repr(replace(self, root="", partition="")).encode())
-        for walk in sorted(self.walks(), key=lambda walk: walk.source):
+        for walk in sorted(self.survey().walks, key=lambda walk: walk.source):
             digest.update(f"{walk.source} {walk.split} {walk.role}".encode())
             for m, path in sorted(walk.files.items()):
                 entries = sorted(Path(path).iterdir()) if os.path.isdir(path) else [Path(path)]
@@ -136,7 +137,8 @@ class TreeSource(SourceConfig):
     def _root(self) -> Path:
         root = Path(self.root).expanduser().absolute()
         if not root.is_dir():
-            raise ValueError(f"{root} does not exist; --root is the folder that holds ID/TYPE/VIEW")
+            what = "is no folder" if root.exists() else "does not exist"
+            raise ValueError(f"{root} {what}; --root is the folder that holds ID/TYPE/VIEW")
         return root
 
     def _partition(self, ids: Sequence[str]) -> Partition:
@@ -156,17 +158,16 @@ class TreeSource(SourceConfig):
         return Partition(dict(partition.splits) | {train[i]: "validation" for i in drawn}, partition.roles)
 
     def _absent(self, what: str, names: Collection[str]) -> str:
-        listed = ", ".join(sorted(names)[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
         who = "the partition names" if self.partition else "there are"
-        return f"{who} {len(names)} {what} without a walk in {self.root}: {listed}"
+        return f"{who} {len(names)} {what} without a walk in {self.root}: {_listed(sorted(names), LISTED)}"
 
 
 def read_partition(path: Path) -> Partition:
     """Checked content of a partition file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        train, test = ([str(subject) for subject in content[key]] for key in ("TRAIN_SET", "TEST_SET"))
-        sets = {role: [str(name) for name in content.get(key, ())] for key, role in (("GALLERY_SET", "gallery"), ("PROBE_SET", "probe"))}
+        train, test = (_names(content, key) for key in ("TRAIN_SET", "TEST_SET"))
+        sets = {role: _names(content, key) if key in content else [] for key, role in (("GALLERY_SET", "gallery"), ("PROBE_SET", "probe"))}
     except OSError as error:
         raise ValueError(f"partition {path}: cannot be read ({error.strerror})") from None
     except KeyError as error:
@@ -180,7 +181,22 @@ def read_partition(path: Path) -> Partition:
     return Partition(splits, {name: role for role, names in sets.items() for name in names})
 
 
+def _names(content: Mapping[str, object], key: str) -> list[str]:
+    names = content[key]
+    if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
+        raise TypeError(f"{key} is no list of names")
+    return list(map(str, names))
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def _folders(folder: Path) -> list[str]:
+    """Names of the folders in `folder`. ValueError for a link to nothing, which may have been one."""
+    broken = [entry.path for entry in os.scandir(folder) if entry.is_symlink() and not os.path.exists(entry.path)]
+    if broken:
+        raise ValueError(f"{broken[0]} is a link to {os.readlink(broken[0])!r}, which is not there")
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
