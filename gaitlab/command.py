@@ -81,11 +81,7 @@ def run_called(name: str, experiment: str) -> str:
         if not (runs / name / "experiment.json").exists():
             raise ValueError(f"no run {name!r} in {runs}; --resume last takes the newest run of an experiment")
         return name
-    found = [
-        (path.stat().st_mtime, path.parent.name)
-        for path in runs.glob("*/experiment.json")
-        if _config(path)["name"] == experiment
-    ]
+    found = [(path.stat().st_mtime, path.parent.name) for path in runs.glob("*/experiment.json") if _config(path)["name"] == experiment]
     if not found:
         raise ValueError(f"no run of {experiment!r} in {runs} to resume")
     return max(found)[1]
@@ -129,7 +125,7 @@ def guarded(work: Callable[[], object]) -> NoReturn:
         print("stopped", file=sys.stderr)
         sys.exit(130)
     except (ValueError, OSError, FloatingPointError) as error:
-        known = isinstance(error, OSError) and error.filename is not None and error.strerror
-        print(f"error: {error.filename}: {error.strerror}" if known else f"error: {error}", file=sys.stderr)
+        named = isinstance(error, OSError) and error.filename is not None and error.strerror is not None
+        print(f"error: {error.filename}: {error.strerror}" if named else f"error: {error}", file=sys.stderr)  # type: ignore[union-attr]
         sys.exit(2)
     sys.exit(0)

@@ -107,7 +107,7 @@ def main() -> None:
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     commands: dict[str, Any] = {"opengait": opengait, "frames": frames, "mocap": mocap, "walkers": walkers, "check": check_command}
     about = (__doc__ or "").replace("\npython", "\n\npython")
-    later = {name: wraps(command)(partial(partial, command)) for name, command in commands.items()}
+    later: dict[str, Any] = {name: wraps(command)(partial(partial, command)) for name, command in commands.items()}
     understood(lambda: tyro.extras.subcommand_cli_from_dict(later, prog="pipelines/ingest.py", description=about))()
 
 

@@ -160,7 +160,7 @@ def _open_map(folder: Path) -> FrameMap:
         width = row_bytes(shape, packed)
         offsets = np.load(folder / "offsets.npy")
         if path.stat().st_size != frames * width or offsets[-1] != frames:
-            raise ValueError("sizes do not agree")
+            raise ValueError("sizes do not agree")  # noqa: TRY301  (said in full below)
         data = np.memmap(path, np.uint8, "r", shape=(frames, width)) if frames else np.zeros((0, width), np.uint8)
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise ValueError(f"memory map {folder} is damaged ({error}); delete that folder and it is built again") from None
