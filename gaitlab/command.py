@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def understood(ask: Callable[[], T]) -> T:
     except SystemExit as stop:
         if not stop.code:
             raise
-    lines = [line.strip("│ ") for line in said.getvalue().splitlines() if line.startswith("│")]
+    boxed = [line.strip("│") for line in said.getvalue().splitlines() if line.startswith("│")]
+    lines = [line.strip() for line in boxed if not line.startswith(" " * 9)]  # without the options' help
     facts = re.sub(r"\.?\s*; \s*", "; ", " ".join("; " if line.startswith("──") else line for line in lines))
     raise ValueError(facts.partition("; For full helptext")[0].strip())
 
@@ -112,7 +114,8 @@ def main(experiments: Mapping[str, Experiment], default: str, launch: Callable[[
 
 
 def guarded(work: Callable[[], object]) -> NoReturn:
-    """Run `work` and exit; expected errors are one line without a traceback."""
+    """Run `work` and exit; expected errors are one line without a traceback, and SIGTERM cleans up like Ctrl-C."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         work()
     except Interrupted as stop:

@@ -177,7 +177,11 @@ def from_dict(plain: Any) -> Any:
     for key in values:
         if key not in known:
             raise ValueError(f"{name} has no field {key!r}{_suggest(key, known)}")
-    return cls(**values)
+    hints = typing.get_type_hints(cls)
+    try:
+        return cls(**{key: _checked(value, hints[key], f"{name}.{key}") for key, value in values.items()})
+    except TypeError as error:  # a field without a default is missing
+        raise ValueError(f"config of a {name} is incomplete: {error}") from None
 
 
 def fingerprint(experiment: Experiment) -> str:

@@ -17,7 +17,7 @@ from gaitlab.training.run import LocalRun
 class Arguments:
     """Embed the walks of a protocol with a run's best network and print the table."""
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Run id, or a folder with checkpoints."""
     root: str | None = None
     """Folder of shards (the run's own data if not given)."""

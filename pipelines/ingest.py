@@ -10,6 +10,7 @@ python pipelines/ingest.py check    casia-b
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -103,12 +104,28 @@ def check_command(
         sys.exit(1)
 
 
+def later(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
+    """The same arguments, but a call only returns what is to be done."""
+
+    @wraps(command)
+    def asked(*arguments: Any, **named: Any) -> Callable[[], None]:
+        return partial(command, *arguments, **named)
+
+    return asked
+
+
 def main() -> None:
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
-    commands: dict[str, Any] = {"opengait": opengait, "frames": frames, "mocap": mocap, "walkers": walkers, "check": check_command}
+    commands: dict[str, Callable[..., None]] = {
+        "opengait": opengait,
+        "frames": frames,
+        "mocap": mocap,
+        "walkers": walkers,
+        "check": check_command,
+    }
     about = (__doc__ or "").replace("\npython", "\n\npython")
-    later: dict[str, Any] = {name: wraps(command)(partial(partial, command)) for name, command in commands.items()}
-    understood(lambda: tyro.extras.subcommand_cli_from_dict(later, prog="pipelines/ingest.py", description=about))()
+    chosen = {name: later(command) for name, command in commands.items()}
+    understood(lambda: tyro.extras.subcommand_cli_from_dict(chosen, prog="pipelines/ingest.py", description=about))()
 
 
 if __name__ == "__main__":

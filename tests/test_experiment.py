@@ -68,7 +68,15 @@ def test_from_dict_builds_nothing_foreign() -> None:
         from_dict({"kind": "subprocess:Popen", "args": ["true"]})
     with pytest.raises(ValueError, match="not a config class"):
         from_dict({"kind": "gaitlab.home:home"})
+    with pytest.raises(ValueError, match="not a config class"):
+        from_dict({"kind": "gaitlab.gone:Config"})
     plain = to_dict(DEMO)
+    plain["optim"]["lr"] = "hot"
+    with pytest.raises(ValueError, match=r"OptimConfig\.lr takes float; not 'hot'"):
+        from_dict(plain)
+    del plain["optim"]["lr"], plain["name"]
+    with pytest.raises(ValueError, match=r"Experiment is incomplete.*'name'"):
+        from_dict(plain)
     plain["optim"]["lrr"] = 1
     with pytest.raises(ValueError, match="did you mean 'lr'"):
         from_dict(plain)

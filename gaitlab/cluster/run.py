@@ -48,10 +48,14 @@ class RayRun(LocalRun):
 
     def load(self, step: int | None = None) -> dict[str, Any] | None:
         """The newest reported checkpoint, or that of `step`."""
-        if checkpoint.found(self._shared):
-            return checkpoint.newest(self._shared) if step is None else checkpoint.at(self._shared, step)
-        newest = ray.train.get_checkpoint()
-        if step is not None:
+        newest, own = ray.train.get_checkpoint(), checkpoint.found(self._shared)
+        if step is None:
+            rays = int(Path(newest.path).name.removeprefix("step-")) if newest else -1
+            if max(own, default=-1) >= rays:
+                return checkpoint.newest(self._shared)
+        elif step in own:
+            return checkpoint.at(self._shared, step)
+        else:
             reported = [r.checkpoint for r in ray.train.get_all_reported_checkpoints() if r.metrics["step"] == step]
             if not reported:
                 raise ValueError(f"Ray no longer keeps the checkpoint of step {step}; raise --train.keep")

@@ -10,13 +10,15 @@ import json
 import os
 import platform
 import shutil
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, get_args
 
@@ -44,7 +46,7 @@ def processes(n: int) -> Run:
     """On `n` fresh processes of this machine."""
 
     def run(function: Callable[[ShardJob], ShardInfo], jobs: Sequence[ShardJob]) -> Generator[ShardInfo, None, None]:
-        pool = ProcessPoolExecutor(min(n, len(jobs)), mp_context=get_context("spawn"))
+        pool = ProcessPoolExecutor(min(n, len(jobs)), mp_context=get_context("spawn"), initializer=_end_with_parent)
         try:
             yield from pool.map(function, jobs)
         except BrokenProcessPool:
@@ -53,6 +55,18 @@ def processes(n: int) -> Run:
             pool.shutdown(cancel_futures=True)
 
     return run if n > 1 else serial
+
+
+def _end_with_parent() -> None:
+    """In a worker: Ctrl-C ends it without a traceback, and it does not outlive a parent that was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def watch() -> None:
+        if parent := parent_process():
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def ingest(

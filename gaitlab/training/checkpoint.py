@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from gaitlab.experiment import Experiment, differences, to_dict
+from gaitlab.experiment import Experiment, differences, from_dict
 
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{8})\.pt")
@@ -98,6 +99,15 @@ def at(folder: Path, step: int) -> dict[str, Any]:
     return read(found(folder).get(step, step_path(folder, step)))
 
 
+def restore(method: nn.Module, weights: dict[str, Any], where: str) -> None:
+    """Put `weights` into `method`. ValueError when they are of another network, as after a change of the code."""
+    try:
+        method.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise ValueError(f"{where} does not fit the network that its config builds with this code: {first[:300]}") from None
+
+
 def prune(folder: Path, keep: int, best: int | None) -> None:
     """Delete all but the newest `keep` checkpoints and the best; what Ray Train keeps is left to it."""
     for left in folder.glob(".step-*.partial"):  # by a process that was killed while it wrote
@@ -110,7 +120,7 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
 
 def check_same(state: dict[str, Any], experiment: Experiment, data_hash: str, where: str) -> None:
     """ValueError, field by field, unless the checkpoint continues this very experiment on this very data."""
-    differing = [line for line in differences(json.loads(state["config"]), to_dict(experiment)) if not line.startswith(_FREE)]
+    differing = [line for line in differences(from_dict(json.loads(state["config"])), experiment) if not line.startswith(_FREE)]
     if state["data_hash"] != data_hash:
         differing.append(f"data: {state['data_hash'][:12]} -> {data_hash[:12]}")
     if differing:

@@ -96,7 +96,7 @@ def trained(folder: Path, run: LocalRun) -> tuple[Experiment, Method]:
     experiment: Experiment = from_dict(json.loads(state["config"]))
     method = experiment.method.build(len(state["subjects"])).to(run.device)
     averaged = {k.removeprefix("module."): v for k, v in (state["averaged"] or {}).items() if k.startswith("module.")}
-    method.load_state_dict(averaged or state["method"])
+    checkpoint.restore(method, averaged or state["method"], f"the checkpoint in {folder}")
     return experiment, method
 
 

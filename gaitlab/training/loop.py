@@ -68,7 +68,7 @@ def train(
         print("the run has no checkpoint yet, so it starts from its first step", flush=True)
     if state is not None:
         checkpoint.check_same(state, experiment, data_hash, "the run's checkpoint")
-        method.load_state_dict(state["method"])
+        checkpoint.restore(method, state["method"], "the run's checkpoint")
         optimisers.load_state_dict(state["optimisers"])
         scaler.load_state_dict(state["scaler"])
         if averaged:

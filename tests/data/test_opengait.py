@@ -227,7 +227,7 @@ def test_missing_and_empty_roots(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no folders"):
         OpenGaitSource(root=str(tmp_path)).walks()
     (tmp_path / "001" / "nm-01").mkdir(parents=True)
-    with pytest.raises(ValueError, match="has no walks"):
+    with pytest.raises(ValueError, match="has no walk ID"):
         OpenGaitSource(root=str(tmp_path)).walks()
 
 
@@ -354,3 +354,46 @@ def test_bad_masks(tmp_path: Path) -> None:
     (folder / "2.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"2.png: is no image"):
         source.load(source.walks()[0])
+
+
+def test_a_partition_names_ids_in_lists(tmp_path: Path) -> None:
+    for wrong in ("001", {"001": 1}, [["001"]], None, [1.5]):
+        (tmp_path / "p.json").write_text(json.dumps({"TRAIN_SET": wrong, "TEST_SET": []}))
+        with pytest.raises(ValueError, match="TRAIN_SET is no list of names"):
+            read_partition(tmp_path / "p.json")
+
+
+def test_ids_that_no_partition_names_are_shown(tmp_path: Path) -> None:
+    sets = partition(tmp_path / "p.json", ["1", "2"], ["3"])
+    with pytest.raises(ValueError, match="its ids are 001, 002, 003 and 1 more"):
+        OpenGaitSource(root=str(casia(tmp_path / "raw")), layout="casia-b", partition=sets).walks()
+
+
+def test_a_link_to_nothing_is_not_passed_over(tmp_path: Path) -> None:
+    root = casia(tmp_path / "raw")
+    (root / "001" / "nm-01" / "180").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(ValueError, match=r"001/nm-01/180 is a link to .*unmounted"):
+        OpenGaitSource(root=str(root), layout="casia-b").walks()
+
+
+def test_wrong_settings_are_said_once(tmp_path: Path) -> None:
+    root = casia(tmp_path / "raw")
+    for source, says in (
+        (OpenGaitSource(root=str(root), layout="casia-b", use=("sil",)), "--use takes"),
+        (FrameFolders(root=str(root), layout="casia-b", size=2), "--size is"),
+        (OpenGaitSource(root=str(root / "001/nm-01/000/000.pkl")), "000.pkl is no folder"),
+    ):
+        with pytest.raises(ValueError, match=says) as caught:
+            source.walks()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_warning_comes_once(tmp_path: Path) -> None:
+    sets = partition(tmp_path / "p.json", ["001", "990"], ["002"])
+    source = OpenGaitSource(root=str(casia(tmp_path / "raw")), layout="casia-b", partition=sets, allow_missing=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ingest(source, tmp_path / "set", progress=False)
+    missing, ignored = (str(warning.message) for warning in caught)
+    assert "1 ids without a walk" in missing
+    assert "2 ids of" in ignored

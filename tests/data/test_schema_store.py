@@ -2,10 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -196,3 +197,37 @@ def test_what_is_no_folder_of_shards(store: Store, tmp_path: Path) -> None:
     (copy / "_manifest.json").write_text("{")
     with pytest.raises(ValueError, match="is damaged"):
         Store(copy)
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (lambda m: m.pop("hash"), "hash"),
+        (lambda m: m.update(hash="../../elsewhere"), "hash"),
+        (lambda m: m.pop("modalities"), "modalities"),
+        (lambda m: m["modalities"]["silhouette"].update(shape="x"), "silhouette"),
+        (lambda m: m["shards"].pop(), "24 walks in 1 shards"),
+        (lambda m: m.update(walks=3), "3 walks in 2 shards"),
+        (lambda m: m["shards"][0].pop("sha256"), "sha256"),
+        (lambda m: m["shards"][0].update(file="../part-00000.parquet"), "shard"),
+        (lambda m: m.update(shards=7), "not iterable"),
+    ],
+)
+def test_an_edited_manifest_is_found_out(store: Store, edit: Callable[[dict[str, Any]], object], why: str) -> None:
+    manifest = json.loads(json.dumps(store.manifest))
+    edit(manifest)
+    (store.root / "_manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=f"_manifest.json is damaged .*{why}"):
+        Store(store.root)
+
+
+@pytest.mark.parametrize("file", ["meta.json", "offsets.npy", "data.bin"])
+def test_a_damaged_memory_map_is_named(store: Store, tmp_path: Path, file: str) -> None:
+    store.frames("silhouette")
+    path = tmp_path / "cache" / store.hash / "silhouette" / file
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"memory map .*silhouette is damaged"):
+        store.frames("silhouette")
+    path.unlink()
+    with pytest.raises(ValueError, match="delete that folder"):
+        store.frames("silhouette")

@@ -35,6 +35,15 @@ def test_code_in_a_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureF
     assert "code ran" not in capsys.readouterr().out
 
 
+def test_an_empty_file_and_another_network_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "step-00000001.pt").touch()
+    with pytest.raises(ValueError, match=r"cut or damaged"):
+        checkpoint.read(checkpoint.step_path(tmp_path, 1))
+    with pytest.raises(ValueError, match=r"does not fit the network.*weight") as caught:
+        checkpoint.restore(torch.nn.Linear(2, 3), {"bias": torch.zeros(3)}, "it")
+    assert "\n" not in str(caught.value)
+
+
 def test_newest_passes_over_a_damaged_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for step in (1, 2):
         checkpoint.write(checkpoint.step_path(tmp_path, step), {"step": step, "w": torch.zeros(1000)})
