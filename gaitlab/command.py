@@ -73,6 +73,7 @@ def understood(ask: Callable[[], T]) -> T:
     boxed = [line.strip("│") for line in said.getvalue().splitlines() if line.startswith("│")]
     lines = [line.strip() for line in boxed if not line.startswith(" " * 9)]  # without the options' help
     facts = re.sub(r"\.?\s*; \s*", "; ", " ".join("; " if line.startswith("──") else line for line in lines))
+    facts = re.sub(r"^Error parsing __\S+: ", "", facts.strip())  # a name inside tyro
     raise ValueError(facts.partition("; For full helptext")[0].strip())
 
 

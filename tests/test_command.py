@@ -113,6 +113,7 @@ def test_bad_input_is_one_clear_line(tiny_store: Store, arguments: list[str], sa
     [
         (["opengait", "--rot", "x"], "Missing from pipelines/ingest.py opengait: --root STR --out STR; Unrecognized options: --rot x"),
         (["opengiat"], "Available subcommands: opengait, frames"),
+        (["mocap", "--root", "x", "--out", "x", "--conditions", "foo"], "error: mocap knows the conditions"),
         (["walkers", "--out", "x", "--workers", "0"], "--workers is 1 or more"),
         (["frames", "--root", "raw", "--out", "raw/x"], "lies in --root"),
         (["walkers", "--out", "/dev/null/x", "--train-subjects", "1"], "/dev/null"),
