@@ -252,6 +252,8 @@ def _checked(new: Any, hint: Any, path: str) -> Any:
             return tuple(_checked(item, args[0], path) for item in new)
         if len(args) == len(new):
             return tuple(_checked(item, arg, path) for item, arg in zip(new, args, strict=True))
+    elif origin is Mapping and isinstance(new, Mapping):
+        return {key: _checked(item, args[1], f"{path}.{key}") for key, item in new.items()}
     elif hint is float and isinstance(new, int) and not isinstance(new, bool):
         return float(new)
     elif isinstance(hint, type) and isinstance(new, hint) and not (hint is int and isinstance(new, bool)):
