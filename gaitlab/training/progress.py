@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 class Steps:
     """Shows steps `start`..`total`; `show(step, metrics)` prints what was just logged."""
 
-    def __init__(self, title: str, start: int, total: int, *, per_step: int = 1, unit: str = "steps", quiet: bool = False) -> None:
-        self.title, self.start, self.total, self.per_step, self.unit, self.quiet = title, start, total, per_step, unit, quiet
-        self.began = self.seen = time.monotonic()
+    def __init__(self, title: str, start: int, total: int, *, per_step: int = 1, quiet: bool = False) -> None:
+        self.title, self.start, self.total, self.per_step, self.quiet = title, start, total, per_step, quiet
+        self.seen = time.monotonic()
         self.seen_step = start
         self.bar: Progress | None = None
         if sys.stdout.isatty() and not quiet:
@@ -42,7 +42,7 @@ class Steps:
         rate = (step - self.seen_step) / max(1e-9, now - self.seen)
         self.seen, self.seen_step = now, step
         values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        speed = f"{rate:.2f} {self.unit}/s" + (f", {rate * self.per_step:,.0f} walks/s" if self.per_step > 1 else "")
+        speed = f"{rate:.2f} steps/s" + (f", {rate * self.per_step:,.0f} walks/s" if self.per_step > 1 else "")
         if self.bar:
             self.bar.update(self.task, note=f"{values}  {speed}")
         elif not self.quiet:

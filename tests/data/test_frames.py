@@ -1,16 +1,14 @@
 """Crop and centre, against the peer's figures and against a version that a child could follow."""
 
-import os
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from gaitlab.data.frames import align
+from tests.conftest import SHARED
 
-SHARED = Path(os.environ.get("GAITLAB_SHARED", Path(__file__).parents[3] / "shared"))
 GOLDEN = SHARED / "peer" / "goldens" / "open" / "pretreatment.npz"
 
 

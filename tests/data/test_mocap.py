@@ -1,6 +1,5 @@
 """The mocap source on a recording made here, and on the real one where it lies beside the checkout."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 from gaitlab.data.sources.mocap import MocapSource, read
 from gaitlab.data.sources.walkers.people import event
 from gaitlab.data.sources.walkers.skeleton import JOINTS, PARENTS
+from tests.conftest import SHARED
 
-SHARED = Path(os.environ.get("GAITLAB_SHARED", Path(__file__).parents[2].parent / "shared"))
 RECORDED = SHARED / "data" / "cmu_walks.npz"
 
 

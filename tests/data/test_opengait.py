@@ -21,8 +21,8 @@ from gaitlab.data.sources.folders import FrameFolders
 from gaitlab.data.sources.opengait import OpenGaitSource, as_frames, pick
 from gaitlab.data.sources.pickles import read_array
 from gaitlab.data.sources.tree import read_partition
+from tests.conftest import SHARED
 
-SHARED = Path(os.environ.get("GAITLAB_SHARED", Path(__file__).parents[3] / "shared"))
 ROWS = SHARED / "peer" / "goldens" / "open" / "eval"
 
 

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +16,9 @@ from gaitlab.data.sources.walkers.fit import fit
 from gaitlab.data.sources.walkers.people import CADENCE, STRIDE, event, table
 from gaitlab.data.sources.walkers.skeleton import BONES, MIRROR, bones_of, face_forward, joint
 from gaitlab.experiment import from_dict, to_dict
+from tests.conftest import SHARED
 
-RECORDED = Path(os.environ.get("GAITLAB_SHARED", Path(__file__).parents[2].parent / "shared")) / "data" / "cmu_walks.npz"
+RECORDED = SHARED / "data" / "cmu_walks.npz"
 SMALL = WalkersSource(train_subjects=3, validation_subjects=2, test_subjects=4, views=(0, 90), frames=(20, 24))
 
 

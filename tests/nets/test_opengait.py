@@ -13,8 +13,9 @@ from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.interop.opengait import UnknownModel, export_state, from_peer, load_checkpoint, load_state, peer_names, peer_subjects
 from gaitlab.methods.supervised import Supervised, SupervisedConfig
+from tests.conftest import SHARED
 
-PARAMS = Path(os.environ.get("GAITLAB_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "peer" / "params"
+PARAMS = SHARED / "peer" / "params"
 LOSSES = [
     {"type": "TripletLoss", "loss_term_weight": 1.0, "margin": 0.2, "log_prefix": "triplet"},
     {"type": "CrossEntropyLoss", "loss_term_weight": 0.5, "scale": 16, "log_prefix": "softmax", "log_accuracy": True},
