@@ -6,14 +6,15 @@ of 25 people on two days (between people / day to day / trial to trial). Stature
 no gait. Mean bone ratios are of the recorded people, their spreads of 14 people.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from zlib import crc32
 
 import numpy as np
 
-from gaitlab.data.sources.walkers.body import REGIONS, STATURE, Figure, with_clothes
+from gaitlab.data.sources.walkers.body import REGIONS, STATURE, Figure
 from gaitlab.data.sources.walkers.fit import TABLE, waves
+from gaitlab.data.sources.walkers.garments import Wardrobe, carry_pose, dressed, own_garments
 from gaitlab.data.sources.walkers.skeleton import ARMS, BONES, FEET, SHAFTS, TRUNK, chain, joint
 
 # mean, SD between people, day to day, trial to trial
@@ -21,6 +22,14 @@ CADENCE = (0.87, 0.085, 0.044, 0.025)
 """Stride rate in Hz."""
 STRIDE = (1.13, 0.080, 0.046, 0.038)
 """Stride length in metres."""
+SPEED = (0.98, 0.123, 0.084, 0.050)
+"""m/s: cadence times stride, which go together as far as it takes to give the measured spreads of speed (`_pace`)."""
+RATIOS = {"knee": 0.243, "ankle": 0.269, "elbow": 0.181, "wrist": 0.113, "hip": 0.089, "shoulder": 0.120}
+"""Mean length of a bone over head-top height, of 14 people; the other bones are those of the recorded ones."""
+HEADING, TURNING = 3.0, 5.0
+"""SD of the path's direction (degrees), and of what it turns on the way (degrees a metre)."""
+START = (0.15, 0.1)
+"""SD of where a walk is met, forwards and sideways (metres): nothing that tells people apart."""
 STRIDE_OVER_REACH = 1.85
 """Stride length over the ankle's fore-aft excursion about the pelvis, in the recorded walks (1.76 to 2.03)."""
 
@@ -41,10 +50,22 @@ TAKE = {"motion": 0.2, "girth": 0.15}
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One walk past all cameras: joints `[t, 27, 3]` m and the dressed body."""
+    """One walk past all cameras: joints `[t, 27, 3]` m and the dressed body; and the truth about it, that cues are measured against.
+
+    speed m/s, cadence (strides) Hz, stride m, start: where the pelvis is in the first frame, (x, y) m.
+    """
 
     joints: np.ndarray
     figure: Figure
+    speed: float
+    cadence: float
+    stride: float
+    start: tuple[float, float]
+
+    @property
+    def stature(self) -> float:
+        """Metres."""
+        return self.figure.stature
 
 
 def stream(*words: str | int) -> np.random.Generator:
@@ -77,12 +98,24 @@ def _motion(rng: np.random.Generator) -> np.ndarray:
 
 
 def _pace(rng: np.random.Generator, level: int) -> np.ndarray:
-    """Deviation of (cadence, stride) at a level: 1 person, 2 day, 3 trial."""
-    return rng.standard_normal(2) * (CADENCE[level], STRIDE[level])
+    """Deviation of (cadence, stride) at a level: 1 person, 2 day, 3 trial; correlated so that their product spreads as speed does."""
+    a, b, both = (of[level] / of[0] for of in (CADENCE, STRIDE, SPEED))
+    together = min(0.95, max(-0.95, (both**2 - a**2 - b**2) / (2 * a * b)))
+    u, v = rng.standard_normal(2)
+    return np.array([CADENCE[level] * u, STRIDE[level] * (together * u + np.sqrt(1 - together**2) * v)])
 
 
 @lru_cache(maxsize=4)
-def event(seed: int, subject: str, session: str, conditions: tuple[str, ...], take: str, frames: tuple[int, int], fps: float) -> Event:
+def event(
+    seed: int,
+    subject: str,
+    session: str,
+    conditions: tuple[str, ...],
+    take: str,
+    frames: tuple[int, int],
+    fps: float,
+    wardrobe: Wardrobe = "day",
+) -> Event:
     """The walk with this name: a function of its arguments alone, kept while its views are drawn one after the other."""
     what = "+".join(conditions)
     person, day = stream(seed, subject), stream(seed, subject, session)
@@ -95,16 +128,36 @@ def event(seed: int, subject: str, session: str, conditions: tuple[str, ...], ta
     cadence, stride = np.array([CADENCE[0], STRIDE[0]]) + _pace(person, 1) + _pace(day, 2) + _pace(trial, 3)
     stature = STATURE * (1 + 0.03 * day.standard_normal())
     figure = Figure(girth=np.exp(girth), belly=float(np.clip(belly, -0.01, 0.06)), stature=stature)
-    figure = with_clothes(figure, conditions, clothes)
-    series = _encumbered(series, figure, clothes)
+    if wardrobe == "own":
+        figure = _in_own_clothes(figure, seed, subject, conditions)
+    figure = dressed(figure, conditions, clothes)
+    series = _encumbered(series, figure, conditions, clothes)
 
-    lengths = table()["bones"] * bones
+    lengths = _mean_bones() * bones
     lengths = lengths * stature / _height(lengths)
-    series = _with_stride(series, lengths, max(0.6, stride) * stature / STATURE)
+    cadence, stride = max(0.5, float(cadence)), max(0.6, float(stride)) * stature / STATURE
+    series = _with_stride(series, lengths, stride)
     count = int(trial.integers(frames[0], frames[1] + 1))
-    phase = 2 * np.pi * (trial.random() + max(0.5, cadence) * np.arange(count) / fps)
-    joints = walk(series, lengths, phase, max(0.6, stride) * stature / STATURE)
-    return Event(joints=_turned(joints, np.radians(3.0) * trial.standard_normal()), figure=figure)
+    phase = 2 * np.pi * (trial.random() + cadence * np.arange(count) / fps)
+    joints, way = walk(series, lengths, phase, stride)
+    joints = _on_path(carry_pose(joints, figure), way, *trial.standard_normal(4))
+    start = (float(joints[0, 0, 0]), float(joints[0, 0, 1]))
+    return Event(joints=joints, figure=figure, speed=cadence * stride, cadence=cadence, stride=stride, start=start)
+
+
+def _mean_bones() -> np.ndarray:
+    """Lengths `[26]` at a head-top height of 1."""
+    lengths: np.ndarray = table()["bones"].copy()
+    for i, bone in enumerate(BONES):
+        lengths[i] = RATIOS.get(bone[2:], lengths[i]) if bone[1] == "_" else lengths[i]
+    return lengths
+
+
+def _in_own_clothes(figure: Figure, seed: int, subject: str, conditions: tuple[str, ...]) -> Figure:
+    """A person's jacket and trousers, or, under the conditions upper and lower, the other ones."""
+    upper, lower = ("other " + word if word in conditions else word for word in ("upper", "lower"))
+    coat, trousers = own_garments(stream(seed, subject, upper), stream(seed, subject, lower))
+    return replace(figure, coat=coat, trousers=trousers)
 
 
 def _height(lengths: np.ndarray) -> float:
@@ -112,18 +165,21 @@ def _height(lengths: np.ndarray) -> float:
     return float(lengths[[BONES.index(bone) for bone in UPRIGHT]].sum()) + 0.14
 
 
-def _encumbered(series: np.ndarray, figure: Figure, rng: np.random.Generator) -> np.ndarray:
-    """What clothes and bags do to the walk: less arm swing in a coat and beside a bag, a forward lean under a backpack."""
+def _encumbered(series: np.ndarray, figure: Figure, conditions: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
+    """What clothes and bags do to the walk: less arm swing in a coat and beside a bag, a forward lean under a backpack, a lean back
+    with a box before the belly. Arms that hold something are aimed at it later (`carry_pose`)."""
     series = series.copy()
     damp, lean = rng.random(2)
     swing = np.ones(len(BONES))
-    if figure.coat is not None:
+    if "clothing" in conditions:
         swing[ARMS] *= 0.6 + 0.3 * damp
     if figure.bag is not None and figure.bag.kind == "backpack":
         swing[ARMS] *= 0.75 + 0.25 * damp
         series[0, TRUNK, 0] += 0.03 + 0.06 * lean
     elif figure.bag is not None:
         swing[ARMS & np.array([bone.startswith(figure.bag.kind + "_") for bone in BONES])] *= 0.3 + 0.4 * damp
+    if figure.load is not None and figure.load.kind == "box":
+        series[0, TRUNK, 0] -= 0.02 + 0.06 * lean
     series[1:] *= swing[:, None]
     return series
 
@@ -147,16 +203,22 @@ def _with_stride(series: np.ndarray, lengths: np.ndarray, stride: float) -> np.n
     return series
 
 
-def walk(series: np.ndarray, lengths: np.ndarray, phase: np.ndarray, stride: float) -> np.ndarray:
-    """Joints `[t, 27, 3]`: the lowest foot on the floor, the pelvis at even speed along x, mid-walk at the origin."""
+def walk(series: np.ndarray, lengths: np.ndarray, phase: np.ndarray, stride: float) -> tuple[np.ndarray, np.ndarray]:
+    """Joints `[t, 27, 3]` m of a walk on the spot, facing x, the lowest foot on the floor; and how far along its path the pelvis is,
+    `[t]` m, 0 in the middle of the walk: its speed is even."""
     joints = chain(_directions(series, phase), lengths)
-    way = (phase - (phase[0] + phase[-1]) / 2) / (2 * np.pi) * stride
-    joints[..., 0] += way[:, None]
     joints[..., 2] -= joints[..., 2].min(1, keepdims=True) - 0.02
-    return np.round(joints, 4)
+    return joints, (phase - (phase[0] + phase[-1]) / 2) / (2 * np.pi) * stride
 
 
-def _turned(joints: np.ndarray, angle: float) -> np.ndarray:
-    """Heading changed by `angle` radians about the origin."""
-    c, s = round(float(np.cos(angle)), 9), round(float(np.sin(angle)), 9)
-    return np.stack([joints[..., 0] * c - joints[..., 1] * s, joints[..., 0] * s + joints[..., 1] * c, joints[..., 2]], -1)
+def _on_path(joints: np.ndarray, way: np.ndarray, heading: float, turning: float, forward: float, sideways: float) -> np.ndarray:
+    """The walk along a path that begins and bends as four standard normal numbers say; an arc, mid-walk near the origin."""
+    bend = np.radians(TURNING) * turning
+    angle = np.radians(HEADING) * heading + bend * way
+    c, s = np.round(np.cos(angle), 9), np.round(np.sin(angle), 9)
+    step = np.diff(way, prepend=way[0])
+    x, y = np.cumsum(step * c), np.cumsum(step * s)
+    x, y = x - x[len(x) // 2] + START[0] * forward, y - y[len(y) // 2] + START[1] * sideways
+    c, s = c[:, None], s[:, None]
+    level = np.stack([joints[..., 0] * c - joints[..., 1] * s + x[:, None], joints[..., 0] * s + joints[..., 1] * c + y[:, None]], -1)
+    return np.round(np.concatenate([level, joints[..., 2:]], -1), 4)
