@@ -27,4 +27,4 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	@for name in feed storage startup train_step; do $(BIN)/python -m tests.benchmarks $$name || exit 1; done
+	@for name in feed storage walkers startup train_step; do $(BIN)/python -m tests.benchmarks $$name || exit 1; done

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gaitlab.types import Batch, ClipSpec, Losses
+from gaitlab.types import Batch, ClipSpec, Losses, Modality
 
 
 class Method(nn.Module, ABC):
@@ -56,9 +56,21 @@ class MethodConfig:
         """Clips that training asks for, by role."""
         raise NotImplementedError
 
-    def test_clips(self) -> dict[str, ClipSpec]:
-        """Clips that `embed` asks for, by role; whole walks unless a method knows better."""
-        return {role: spec.whole() for role, spec in self.clips().items()}
+    def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
+        """Clips that `embed` asks for, by role; whole walks unless a method knows better.
+
+        modality: only those of this one, for tests across modalities; ValueError if the method embeds others only.
+        """
+        clips = {role: spec.whole() for role, spec in self.clips().items()}
+        asked = {role: spec for role, spec in clips.items() if modality in (None, spec.modality)}
+        if not asked:
+            there = " and ".join(dict.fromkeys(spec.modality for spec in clips.values()))
+            raise ValueError(f"{type(self).__name__} embeds {there} only; a test asks it for {modality}")
+        return asked
+
+    def channels(self) -> dict[str, int]:
+        """Channels that the network takes of the clips, by role; a role left out takes any number."""
+        return {}
 
     def build(self, subjects: int) -> Method:
         """A freshly initialised method for `subjects` training identities."""

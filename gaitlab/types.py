@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-Modality = Literal["silhouette", "range", "skeleton", "depth"]
-"""Name of a pixel modality; also the name of its column in a shard."""
+Modality = Literal["silhouette", "range", "skeleton", "depth", "joints"]
+"""Name of a modality; also the name of its column in a shard. Clips of skeleton maps are drawn from joints where a store has no maps."""
 
 FrameOrder = Literal["consecutive", "ordered", "unordered"]
 """How frames of a clip follow each other: a run, sorted picks from a window, or a set."""

@@ -22,7 +22,7 @@ class Arguments:
     root: str | None = None
     """Folder of shards (the run's own data if not given)."""
     protocols: tuple[str, ...] = ()
-    """Protocols (the run's own if not given), e.g. walkers mocap casia-b walkers@validation."""
+    """Protocols (the run's own if not given), e.g. walkers mocap casia-b walkers-open walkers-camera-to-lidar walkers@validation."""
 
 
 def main() -> None:

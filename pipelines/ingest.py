@@ -3,6 +3,7 @@
 python pipelines/ingest.py opengait --root RAW --layout casia-b --partition CASIA-B.json --out casia-b
 python pipelines/ingest.py frames   --root MASKS --out mine --test-ids 20
 python pipelines/ingest.py mocap    --root walks.npz --out mocap
+python pipelines/ingest.py walkers-standard --out walkers-standard
 python pipelines/ingest.py walkers  --train-subjects 200 --out walkers-200
 python pipelines/ingest.py check    casia-b
 """
@@ -27,7 +28,8 @@ from gaitlab.data.sources.folders import FrameFolders
 from gaitlab.data.sources.mocap import MocapSource
 from gaitlab.data.sources.opengait import OpenGaitSource
 from gaitlab.data.sources.tree import TreeSource
-from gaitlab.data.sources.walkers import WalkersSource
+from gaitlab.data.sources.walkers.presets import PRESETS
+from gaitlab.data.sources.walkers.source import Generated
 from gaitlab.home import home
 
 
@@ -83,9 +85,16 @@ def mocap(source: OmitArgPrefixes[MocapSource], target: OmitArgPrefixes[Target])
     write(source, target)
 
 
-def walkers(source: OmitArgPrefixes[WalkersSource], target: OmitArgPrefixes[Target]) -> None:
-    """Generated people; nothing is downloaded."""
-    write(source, target)
+def generated(preset: Generated, name: str) -> Callable[..., None]:
+    """A command that writes a preset of the embedded benchmark; its fields are the arguments' defaults."""
+    kind = type(preset)
+
+    def command(target: OmitArgPrefixes[Target], source: OmitArgPrefixes[kind] = preset) -> None:  # type: ignore[valid-type]
+        write(source, target)
+
+    people = preset.train_subjects + preset.validation_subjects + preset.test_subjects
+    command.__name__, command.__doc__ = name, f"Generated people; nothing is downloaded. {people} identities unless you say otherwise."
+    return command
 
 
 def check_command(
@@ -120,7 +129,7 @@ def main() -> None:
         "opengait": opengait,
         "frames": frames,
         "mocap": mocap,
-        "walkers": walkers,
+        **{name: generated(preset, name) for name, preset in PRESETS.items()},
         "check": check_command,
     }
     about = (__doc__ or "").replace("\npython", "\n\npython")

@@ -1,21 +1,31 @@
 """Looking at the walkers: `python pipelines/walkers.py look --out DIR` writes a contact sheet and moving pictures.
 
-A sheet's rows are identities x conditions, its columns views x frames of one walk; a GIF shows every row walk in all views.
+A sheet's rows are identities x conditions, its columns views; a view shows one instant as silhouette, LiDAR range view (near is red)
+and skeleton map (joints yellow, limbs blue). The GIF shows every row walk.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+import cv2
 import numpy as np
+import torch
 import tyro
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
+from gaitlab.command import guarded, understood
+from gaitlab.data.skeletons import maps, unpack
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.sources.mocap import MocapSource
-from gaitlab.data.sources.walkers import WalkersSource
+from gaitlab.data.sources.walkers.presets import CLOTHES, STANDARD, WILD
+from gaitlab.data.sources.walkers.source import CONDITIONS, WalkersSource
 
-BORDER = 90
-"""Grey level between the pictures."""
+MARGIN = 104
+"""Pixels at the left for the names."""
+CROP = slice(8, 56)
+"""Columns that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,66 +34,86 @@ class Look:
 
     out: Path = Path("look")
     """Folder that is written to."""
-    root: Path | None = None
-    """An npz of recorded joints: draw its people instead of the generator's."""
-    subjects: int = 4
+    kind: Literal["stage", "clothes", "wild"] = "stage"
+    """The eight conditions from several sides, change of clothes, or whatever surveillance cameras meet."""
+    root: str = ""
+    """Recorded joints (.npz, or a folder of .asf and .amc): draw these people instead of the generator's."""
+    subjects: int = 2
     views: tuple[int, ...] = (0, 36, 90, 144, 180)
-    moments: int = 3
-    """Frames of each walk on the sheet."""
+    conditions: tuple[str, ...] = CONDITIONS
     seed: int = 0
-    scale: int = 2
+    scale: int = 1
     """Screen pixels per pixel."""
     segmentation_noise: float = 1.0
 
 
 def source(look: Look) -> SourceConfig:
-    if look.root is None:
-        return WalkersSource(
-            seed=look.seed,
-            train_subjects=0,
-            validation_subjects=0,
-            test_subjects=look.subjects,
-            views=look.views,
-            segmentation_noise=look.segmentation_noise,
+    if look.root:
+        return MocapSource(
+            root=look.root, views=look.views, conditions=look.conditions, seed=look.seed, segmentation_noise=look.segmentation_noise
         )
-    return MocapSource(root=str(look.root), seed=look.seed, views=look.views, segmentation_noise=look.segmentation_noise)
+    preset = {"stage": replace(STANDARD, conditions=look.conditions), "clothes": CLOTHES, "wild": WILD}[look.kind]
+    if isinstance(preset, WalkersSource):
+        preset = replace(preset, views=look.views)
+    few = replace(preset, train_subjects=0, validation_subjects=0, test_subjects=look.subjects)
+    return replace(few, seed=look.seed, segmentation_noise=look.segmentation_noise)
 
 
-def rows(people: SourceConfig, subjects: int) -> list[list[Walk]]:
-    """One row per subject and condition: the first such walk, in every view."""
-    first: dict[tuple[str, tuple[str, ...]], list[Walk]] = {}
+def rows(people: SourceConfig, look: Look) -> dict[str, list[Walk]]:
+    """Name -> walks shown side by side: of each subject and condition the first in every view; in the wild a subject's first five."""
+    out: dict[str, list[Walk]] = {}
     for walk in people.walks():
-        row = first.setdefault((walk.subject, walk.conditions), [])
-        if not row or (walk.session, walk.take) == (row[0].session, row[0].take):
+        wild = look.kind == "wild" and not look.root
+        name = walk.subject if wild else f"{walk.subject} {'+'.join(walk.conditions) or 'normal'}"
+        row = out.setdefault(name, [])
+        if (wild and len(row) < 5) or not row or (walk.session, walk.take) == (row[0].session, row[0].take):
             row.append(walk)
-    wanted = sorted({subject for subject, _ in first})[:subjects]
-    return [row for (subject, _), row in sorted(first.items()) if subject in wanted]
+    subjects = sorted({name.split()[0] for name in out})[: look.subjects]
+    return {name: row for name, row in out.items() if name.split()[0] in subjects}
 
 
-def framed(clip: np.ndarray) -> np.ndarray:
-    """`[t, 64, 64]` -> the middle 48 columns with a border, `[t, 66, 50]`."""
-    return np.pad(clip[:, :, 8:56], ((0, 0), (1, 1), (1, 1)), constant_values=BORDER)
+def pictures(people: SourceConfig, walk: Walk) -> np.ndarray:
+    """uint8 `[t, 66, 3 x 48 + border, 3]`: the three modalities of a walk side by side."""
+    seen = people.load(walk)
+    skeleton = maps(unpack(torch.from_numpy(seen["joints"]))[None])[0].numpy()
+    silhouette = np.repeat(seen["silhouette"][..., None], 3, -1)
+    near = np.stack([cv2.applyColorMap(frame, cv2.COLORMAP_TURBO)[..., ::-1] for frame in seen["range"]])
+    near[seen["range"] == 0] = 0
+    joints, limbs = skeleton[:, 0], skeleton[:, 1]
+    drawn = np.stack([joints, np.maximum(joints, limbs // 2), limbs], -1)
+    tiles = np.concatenate([tile[:, :, CROP] for tile in (silhouette, near, drawn)], axis=2)
+    return np.pad(tiles, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=90)
 
 
-def picture(grey: np.ndarray, scale: int) -> Image.Image:
-    return Image.fromarray(np.kron(grey, np.ones((scale, scale), np.uint8)))
+def sheet(clips: dict[str, list[np.ndarray]], instant: Sequence[int], heads: Sequence[str], scale: int) -> Image.Image:
+    """All clips at an instant, with the names of rows and views."""
+    body = np.vstack([np.hstack([clip[min(i, len(clip) - 1)] for clip, i in zip(row, instant, strict=False)]) for row in clips.values()])
+    image = Image.new("RGB", (body.shape[1] + MARGIN, body.shape[0] + 14), (255, 255, 255))
+    image.paste(Image.fromarray(body), (MARGIN, 14))
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(size=9)
+    width = next(iter(clips.values()))[0].shape[2]
+    for k, head in enumerate(heads):
+        pen.text((MARGIN + k * width + 4, 1), head, fill=(0, 0, 0), font=font)
+    for k, name in enumerate(clips):
+        for line, word in enumerate(name.split()):
+            pen.text((2, 20 + 66 * k + 12 * line), word, fill=(0, 0, 0), font=font)
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
 
-def main(look: Look) -> None:
+def look_at(look: Look) -> None:
     people = source(look)
-    clips = [[framed(people.load(walk)["silhouette"]) for walk in row] for row in rows(people, look.subjects)]
-    sheet = [[clip[np.linspace(0, len(clip) // 2, look.moments, dtype=int)] for clip in row] for row in clips]
+    shown = rows(people, look)
+    clips = {name: [pictures(people, walk) for walk in row] for name, row in shown.items()}
+    most = max(map(len, clips.values()))
+    clips = {name: row + [np.zeros_like(row[0])] * (most - len(row)) for name, row in clips.items()}
+    heads = [f"view {view}" for view in look.views] if look.kind != "wild" or look.root else [f"walk {k + 1}" for k in range(most)]
     look.out.mkdir(parents=True, exist_ok=True)
-    picture(np.vstack([np.hstack([np.hstack(list(clip)) for clip in row]) for row in sheet]), look.scale).save(look.out / "sheet.png")
-    length = min(len(clip) for row in clips for clip in row)
-    film = [picture(np.vstack([np.hstack([clip[t] for clip in row]) for row in clips]), look.scale) for t in range(length)]
+    length = min(len(clip) for row in clips.values() for clip in row)
+    sheet(clips, [length // 3] * most, heads, look.scale).save(look.out / "sheet.png")
+    film = [sheet(clips, [t] * most, heads, look.scale) for t in range(length)]
     film[0].save(look.out / "walk.gif", save_all=True, append_images=film[1:], duration=40, loop=0)
     print(f"{look.out / 'sheet.png'}\n{look.out / 'walk.gif'}")
 
 
 if __name__ == "__main__":
-    choice = tyro.extras.subcommand_cli_from_dict({"look": Look}, description=__doc__)
-    try:
-        main(choice)
-    except ValueError as error:
-        raise SystemExit(str(error)) from None
+    guarded(lambda: look_at(understood(lambda: tyro.extras.subcommand_cli_from_dict({"look": Look}, description=__doc__))))

@@ -43,7 +43,7 @@ def test_pickles_in_the_opengait_layout_to_a_table(tmp_path: Path) -> None:
     trained = pipeline("local.py", "gaitbase-casia-b", "--data.root", str(out), *batch, *NETWORK)
     assert trained.returncode == 0, trained.stderr
     table = trained.stdout.split("benchmark rank-1")[1]
-    assert [line.split()[-5] for line in table.splitlines() if line.count(".") == 4] == ["chance", "GEI", "gaitbase-casia-b"]
+    assert [line.split()[-5] for line in table.splitlines() if line.count(".") == 4] == ["chance", "GEI", "LDA", "gaitbase-casia-b"]
     assert 0 <= float(table.split("\nrank-1 ")[1].split()[0]) <= 100
 
 

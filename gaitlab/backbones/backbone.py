@@ -21,6 +21,9 @@ class Backbone(nn.Module, ABC):
 class BackboneConfig:
     """Base of the networks' configurations."""
 
+    in_channels: int = 1
+    """Channels of a clip's frames."""
+
     def build(self) -> Backbone:
         """The network, freshly initialised."""
         raise NotImplementedError

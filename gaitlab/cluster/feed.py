@@ -5,24 +5,22 @@ feeds give the same batches.
 """
 
 import logging
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import ray
 import torch
 
-from gaitlab.data.coding import decode_rows
+from gaitlab.data.clips import stored_modality
+from gaitlab.data.coding import decode_rows, row_bytes
 from gaitlab.data.feed import Feed, ahead
 from gaitlab.data.store import Store
+from gaitlab.data.unpack import Layout
 from gaitlab.types import Batch, ClipSpec
-
-Layout = tuple[tuple[int, int, int], bool]
-"""Shape (c, h, w) of a frame, and whether it is bit-packed."""
 
 AHEAD = 3
 """Batches that are fetched while one is in use."""
@@ -32,8 +30,8 @@ AHEAD = 3
 class Blocks:
     """A split in the object store; small, picklable, and good on every worker as long as the process that loaded it lives.
 
-    layouts: per modality. refs: subject -> Arrow table of one row, whose cell of a modality holds the frames of all walks of the
-    subject, in index order, as rows of a frame map.
+    layouts: per stored modality. refs: subject -> Arrow table of one row, whose cell of a modality holds the frames of all walks
+    of the subject, in index order, as rows of a frame map.
     """
 
     layouts: dict[str, Layout]
@@ -60,18 +58,17 @@ class RayFeed(Feed):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self._set_up(store.index, _BlockFrames(store.index, blocks), clips, p, k, seed, rank, world, blocks.split)
+        frames = _BlockFrames(store, blocks, {spec.modality for spec in clips.values()})
+        self._set_up(store, frames, clips, p, k, seed, rank, world, blocks.split)
 
     @staticmethod
     def load(root: str | Path, clips: Mapping[str, ClipSpec], split: str = "train") -> Blocks:
         """Reads the shards under `root` (a path that every node sees) with Ray Data, once; call it on the driver."""
         store = Store(root)
         layouts: dict[str, Layout] = {}
-        for modality in sorted({spec.modality for spec in clips.values()}):
-            if modality not in store.modalities:
-                raise ValueError(f"{store.root.name} has no {modality!r}; it has {', '.join(store.modalities)}")
+        for modality in sorted({stored_modality(store, spec.modality) for spec in clips.values()}):
             facts = store.manifest["modalities"][modality]
-            layouts[modality] = (tuple(facts["shape"]), facts["packed"])
+            layouts[modality] = Layout(tuple(facts["shape"]), facts["packed"])
         shard_of = np.repeat(np.arange(len(store.manifest["shards"])), [shard["rows"] for shard in store.manifest["shards"]])
         needed = np.unique(shard_of[store.index["split"] == split])
         shards = [{"root": str(store.root), "shard": int(i)} for i in needed]
@@ -122,9 +119,9 @@ def _pack(shards: dict[str, np.ndarray], layouts: dict[str, Layout], split: str)
                 subject, used, frames = table and table["subject"][0].as_py(), False, {m: [] for m in layouts}
             if table is not None:
                 used |= split in table["split"].to_pylist()
-                for m, (shape, packed) in layouts.items():
+                for m, layout in layouts.items():
                     cells = zip(table[m], table[f"{m}_coding"].to_pylist(), table[f"{m}_frames"].to_pylist(), strict=True)
-                    frames[m] += [decode_rows(data.as_buffer(), coding, t, shape, packed) for data, coding, t in cells if t]
+                    frames[m] += [decode_rows(data.as_buffer(), coding, t, layout.shape, layout.packed) for data, coding, t in cells if t]
 
 
 def _row(subject: str, frames: Mapping[str, list[np.ndarray]]) -> pa.Table:
@@ -135,8 +132,10 @@ def _row(subject: str, frames: Mapping[str, list[np.ndarray]]) -> pa.Table:
 class _BlockFrames:
     """Frames out of the object store, a subject's block at a time."""
 
-    def __init__(self, index: pd.DataFrame, blocks: Blocks) -> None:
-        self._refs, self._layouts = blocks.refs, blocks.layouts
+    def __init__(self, store: Store, blocks: Blocks, modalities: Iterable[str]) -> None:
+        self._refs, index = blocks.refs, store.index
+        self._stored = {m: stored_modality(store, m) for m in modalities}
+        self._layouts = {m: replace(blocks.layouts[name], drawn=name != m) for m, name in self._stored.items()}
         self._subject = index["subject"].to_numpy(dtype=object)
         change = np.flatnonzero(self._subject[1:] != self._subject[:-1]) + 1
         self._first = np.repeat(np.r_[0, change], np.diff(np.r_[0, change, len(self._subject)]))
@@ -147,8 +146,8 @@ class _BlockFrames:
         return self._layouts[modality]
 
     def gather(self, modality: str, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        (c, h, w), packed = self._layouts[modality]
-        size = (c * h * w + 7) // 8 if packed else c * h * w
+        layout, modality = self._layouts[modality], self._stored[modality]
+        size = row_bytes(layout.shape, layout.packed)
         out = np.zeros((*numbers.shape, size), np.uint8)
         names = list(dict.fromkeys(self._subject[rows]))
         offsets = self._offsets[modality]

@@ -3,7 +3,22 @@
 import numpy as np
 
 from gaitlab.data.draws import picks
+from gaitlab.data.store import Store
 from gaitlab.types import ClipSpec
+
+
+def stored_modality(store: Store, modality: str) -> str:
+    """What clips of `modality` are made of: the modality itself, or joints for skeleton maps that the store does not hold."""
+    if modality in store.modalities:
+        return modality
+    if modality == "skeleton" and "joints" in store.modalities:
+        return "joints"
+    raise ValueError(f"{store.root.name} has no {modality!r}; it has {', '.join(store.modalities)}")
+
+
+def walk_frames(store: Store, modality: str) -> np.ndarray:
+    """Frames int64 `[walks]` that every walk of the store has for clips of `modality`; 0 where it lacks them."""
+    return store.index[f"{stored_modality(store, modality)}_frames"].to_numpy(np.int64)
 
 
 def frame_numbers(walks: np.ndarray, spec: ClipSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

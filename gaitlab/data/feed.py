@@ -7,25 +7,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from gaitlab.data import augment
 from gaitlab.data.augment import Transforms
 from gaitlab.data.buffers import Buffers
-from gaitlab.data.clips import frame_numbers
+from gaitlab.data.clips import frame_numbers, stored_modality, walk_frames
 from gaitlab.data.draws import Subjects, epoch_rows, generator, pk_rows
 from gaitlab.data.store import Store
-from gaitlab.data.unpack import columns, unpack
+from gaitlab.data.unpack import Layout, columns, pixels
 from gaitlab.types import Augment, Batch, ClipSpec
 
 
 class Frames(Protocol):
-    """Where a feed takes frames from."""
+    """Where a feed takes frames from; `modality` is that of a clip, whatever the store makes it of."""
 
-    def layout(self, modality: str) -> tuple[tuple[int, int, int], bool]:
-        """Shape (c, h, w) of a frame, and whether it is bit-packed."""
+    def layout(self, modality: str) -> Layout:
+        """How the frames are stored."""
 
     def gather(self, modality: str, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """Frames uint8 `[n, t, bytes]` of walks `rows [n]`, frame numbers `[n, t]`; zeros where a number is -1."""
@@ -35,11 +34,13 @@ class LocalFrames:
     """Frames from the node's memory map."""
 
     def __init__(self, store: Store, modalities: Iterable[str]) -> None:
-        self._maps = {modality: store.frames(modality) for modality in modalities}
+        stored = {modality: stored_modality(store, modality) for modality in modalities}
+        self._maps = {modality: store.frames(name) for modality, name in stored.items()}
         self._data = {modality: np.asarray(frames.data) for modality, frames in self._maps.items()}
+        self._layouts = {m: Layout(frames.shape, frames.packed, stored[m] != m) for m, frames in self._maps.items()}
 
-    def layout(self, modality: str) -> tuple[tuple[int, int, int], bool]:
-        return self._maps[modality].shape, self._maps[modality].packed
+    def layout(self, modality: str) -> Layout:
+        return self._layouts[modality]
 
     def gather(self, modality: str, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         index = self._maps[modality].offsets[rows, None] + numbers
@@ -74,11 +75,11 @@ class Feed:
         split: str = "train",
     ) -> None:
         modalities = {spec.modality for spec in clips.values()}
-        self._set_up(store.index, LocalFrames(store, modalities), clips, p, k, seed, rank, world, split)
+        self._set_up(store, LocalFrames(store, modalities), clips, p, k, seed, rank, world, split)
 
     def _set_up(
         self,
-        index: pd.DataFrame,
+        store: Store,
         frames: Frames,
         clips: Mapping[str, ClipSpec],
         p: int,
@@ -88,14 +89,14 @@ class Feed:
         world: int,
         split: str,
     ) -> None:
-        self._subjects = Subjects.of(index, split)
+        self._subjects = Subjects.of(store.index, split)
         self.subjects = self._subjects.names
         """Training subjects, sorted; a label is a position in it."""
         self._frames, self._clips, self._p, self._k, self._seed = frames, dict(clips), p, k, seed
         self._mine, self._buffers = slice(rank, None, world), Buffers()
-        self._lengths = _lengths(index, clips, self._subjects.rows)
+        self._lengths = _lengths(store, clips, self._subjects.rows)
         for spec in clips.values():
-            columns(frames.layout(spec.modality)[0][2], spec.width)
+            columns(frames.layout(spec.modality).seen[2], spec.width)
         pk_rows(self._subjects, p, k, seed, 0)
 
     def batch(self, step: int, device: torch.device) -> Batch:
@@ -128,23 +129,23 @@ def draw_clips(
     out = {}
     for i, (role, spec) in enumerate(clips.items()):
         numbers, counts = frame_numbers(lengths[spec.modality][rows], spec, generator(seed, step, 2 * i + 1))
-        shape, _ = frames.layout(spec.modality)
         transforms = None
         if spec.augment != Augment():
-            transforms = augment.draw(len(rows), spec.augment, shape[1:], spec.width, generator(seed, step, 2 * i + 2))
+            size = frames.layout(spec.modality).seen[1:]
+            transforms = augment.draw(len(rows), spec.augment, size, spec.width, generator(seed, step, 2 * i + 2))
         out[role] = Drawn(numbers, counts, transforms)
     return out
 
 
 def clip_pixels(frames: Frames, rows: np.ndarray, spec: ClipSpec, drawn: Drawn, device: torch.device, buffers: Buffers) -> Tensor:
-    """Clips uint8 `n t c h w` on `device`; packed bits travel there, all else happens there."""
-    shape, packed = frames.layout(spec.modality)
+    """Clips uint8 `n t c h w` on `device`; packed bits and joints travel there, all else happens there."""
+    layout = frames.layout(spec.modality)
     stored = torch.from_numpy(frames.gather(spec.modality, rows, drawn.numbers)).to(device, non_blocking=True)
-    clips = unpack(stored, shape, packed, spec.width, buffers)
+    clips = pixels(stored, layout, spec.width, buffers)
     if drawn.transforms is not None:
         warped = np.flatnonzero(drawn.transforms.warped)
         if len(warped):
-            source = unpack(stored[torch.from_numpy(warped).to(device)], shape, packed, None, buffers)
+            source = pixels(stored[torch.from_numpy(warped).to(device)], layout, None, buffers)
             augment.warp(source, drawn.transforms.source[warped], clips, warped)
         augment.finish(clips, drawn.transforms)
     return clips
@@ -187,20 +188,20 @@ def _unlabelled(
     store: Store, frames: Frames, rows: np.ndarray, clips: Mapping[str, ClipSpec], device: torch.device, seed: int, step: int
 ) -> Batch:
     rows = np.asarray(rows, np.int64)
-    drawn = draw_clips(rows, clips, _lengths(store.index, clips, rows), frames, seed, step)
+    drawn = draw_clips(rows, clips, _lengths(store, clips, rows), frames, seed, step)
     buffers = Buffers()
-    pixels = {role: clip_pixels(frames, rows, clips[role], clip, device, buffers) for role, clip in drawn.items()}
-    return _batch(pixels, drawn, np.full(len(rows), -1), rows, device, buffers)
+    seen = {role: clip_pixels(frames, rows, clips[role], clip, device, buffers) for role, clip in drawn.items()}
+    return _batch(seen, drawn, np.full(len(rows), -1), rows, device, buffers)
 
 
-def _lengths(index: pd.DataFrame, clips: Mapping[str, ClipSpec], rows: np.ndarray) -> dict[str, np.ndarray]:
+def _lengths(store: Store, clips: Mapping[str, ClipSpec], rows: np.ndarray) -> dict[str, np.ndarray]:
     out: dict[str, np.ndarray] = {}
     for modality in {spec.modality for spec in clips.values()}:
-        lengths = index[f"{modality}_frames"].to_numpy(np.int64)
+        lengths = walk_frames(store, modality)
         lacking = rows[lengths[rows] == 0]
         if len(lacking):
             raise ValueError(
-                f"{len(lacking)} walks have no {modality} frames, the first is {index['key'].iloc[lacking[0]]!r}; ingest without them"
+                f"{len(lacking)} walks have no {modality} frames, the first is {store.index['key'].iloc[lacking[0]]!r}; ingest without them"
             )
         out[modality] = lengths
     return out
@@ -212,14 +213,14 @@ def _part(drawn: Drawn, part: slice) -> Drawn:
 
 
 def _batch(
-    pixels: Mapping[str, Tensor], drawn: Mapping[str, Drawn], label: np.ndarray, rows: np.ndarray, device: torch.device, buffers: Buffers
+    clips: Mapping[str, Tensor], drawn: Mapping[str, Drawn], label: np.ndarray, rows: np.ndarray, device: torch.device, buffers: Buffers
 ) -> Batch:
     def to_float(clip: Tensor) -> Tensor:
         out = buffers.empty(clip.shape, torch.float32) if clip.device.type == "cpu" else torch.empty(clip.shape, device=device)
         return out.copy_(clip).mul_(1 / 255)
 
     return Batch(
-        {role: to_float(clip) for role, clip in pixels.items()},
+        {role: to_float(clip) for role, clip in clips.items()},
         {role: torch.from_numpy(clip.lengths).to(device) for role, clip in drawn.items()},
         torch.from_numpy(label).to(device),
         torch.from_numpy(rows).to(device),

@@ -1,14 +1,37 @@
-"""Bit-packed frames to pixels: `[..., bytes]` (np.packbits, first pixel = highest bit) to uint8 {0, 255}, centre-cropped."""
+"""Stored frames to pixels, centre-cropped: bits `[..., bytes]` (np.packbits, first pixel = highest bit) become uint8 {0, 255}, joints
+become skeleton maps, and bytes stay what they are."""
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from gaitlab.data import skeletons
 from gaitlab.data.buffers import Buffers
 
 _EIGHT = (np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) * 255).view(np.float64).ravel()
 """The eight pixels of every byte, bit-cast to one 8-byte number: a look-up moves eight pixels at a time."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the frames of a clip are stored. shape: (c, h, w). packed: one bit per pixel. drawn: they are joints, and a clip shows
+    their maps."""
+
+    shape: tuple[int, int, int]
+    packed: bool
+    drawn: bool = False
+
+    def __post_init__(self) -> None:
+        if self.drawn and self.shape != skeletons.PACKED:
+            raise ValueError(f"skeleton maps are drawn from joints of {skeletons.PACKED} bytes a frame; here they are {self.shape}")
+
+    @property
+    def seen(self) -> tuple[int, int, int]:
+        """(c, h, w) of a clip's frame before the crop."""
+        return (2, skeletons.SIZE, skeletons.SIZE) if self.drawn else self.shape
 
 
 def columns(width: int, kept: int | None) -> slice:
@@ -18,6 +41,14 @@ def columns(width: int, kept: int | None) -> slice:
     if kept > width:
         raise ValueError(f"a clip cannot keep {kept} of {width} columns: give width {width} or less, or None for all")
     return slice((width - kept) // 2, (width - kept) // 2 + kept)
+
+
+def pixels(stored: Tensor, layout: Layout, width: int | None, buffers: Buffers) -> Tensor:
+    """Clips uint8 `[n, t, c, h, width]` of stored frames, uint8 `[n, t, bytes]` on any device."""
+    if not layout.drawn:
+        return unpack(stored, layout.shape, layout.packed, width, buffers)
+    joints = unpack(stored, layout.shape, layout.packed, None, buffers)
+    return skeletons.maps(skeletons.unpack(joints), columns(skeletons.SIZE, width))
 
 
 def unpack(stored: Tensor, shape: tuple[int, int, int], packed: bool, width: int | None, buffers: Buffers) -> Tensor:

@@ -15,7 +15,7 @@ from gaitlab.evaluation.protocol import Average, RetrievalProtocol, Selection
 DEEPEST = 50
 """Ranks of a CMC curve."""
 
-COUNTS = ("probes", "gallery", "rankings", "no_mate")
+COUNTS = ("probes", "gallery", "rankings", "no_mate", "impostors")
 """Columns of a table that are numbers of walks or rankings; the others are percentages."""
 
 SAME_VIEW = "rank-1 same view"
@@ -59,61 +59,82 @@ class Averages:
     def __init__(self, index: pd.DataFrame, chosen: Selection, protocol: RetrievalProtocol, mates: np.ndarray) -> None:
         self.chosen, self.protocol = chosen, protocol
         self.has_mate = mates > 0
+        self.labelled = index["subject"].to_numpy()[chosen.probes] != ""
         self.groups = list(gallery_groups(index, chosen, protocol))
         views = index["view"].to_numpy().astype(str)[chosen.probes]
         self.views, self.view = np.unique(views, return_inverse=True)
         self.by_view = protocol.average == "view-pairs"
         self.same_view = views[:, None] == np.array(self.groups)[None] if self.by_view else np.zeros(mates.shape, dtype=bool)
-        self.eligible = {name: self._eligible(name, member) for name, member in chosen.members.items()}
-        self.rank_weights = {name: self._weights(self._scored(eligible)) for name, eligible in self.eligible.items()}
+        self.asked = {name: self._asked(name, member) for name, member in chosen.members.items()}
+        """Probe set -> bool `[q, m]`: the rankings that the protocol asks for, of the enrolled and of impostors, mates or not."""
+        self.eligible = {name: asked & ~chosen.impostor[:, None] for name, asked in self.asked.items()}
+        """The same without impostors: those in which somebody is to be found."""
+        for name, eligible in self.eligible.items():
+            if not (eligible & self.has_mate).any():
+                what = f"protocol {protocol.name}: probe set {name}"
+                raise ValueError(f"{what}: none of its {chosen.members[name].sum()} walks has a mate (same subject) in the gallery")
+        self.rank_weights = {name: self.weights(self.scored(eligible)) for name, eligible in self.eligible.items()}
 
-    def _eligible(self, name: str, member: np.ndarray) -> np.ndarray:
-        """bool `[q, m]`: the rankings of a probe set that the protocol asks for, mates or not."""
-        eligible = np.broadcast_to(member[:, None], self.has_mate.shape)
-        what = f"protocol {self.protocol.name}: probe set {name}"
+    def _asked(self, name: str, member: np.ndarray) -> np.ndarray:
+        asked = np.broadcast_to(member[:, None], self.has_mate.shape)
         if self.by_view and self.protocol.same_view == "drop":
-            eligible = eligible & ~self.same_view
-            if not eligible.any():
+            asked = asked & ~self.same_view
+            if not asked.any():
+                what = f"protocol {self.protocol.name}: probe set {name}"
                 raise ValueError(f"{what} is averaged over different views, but it and the gallery have only {self.groups[0]!r}")
-        if not (eligible & self.has_mate).any():
-            raise ValueError(f"{what}: none of its {member.sum()} walks has a mate (same subject) in the gallery")
-        return eligible
+        return asked
 
-    def _scored(self, eligible: np.ndarray) -> np.ndarray:
+    def scored(self, eligible: np.ndarray) -> np.ndarray:
         """Those that rank-k counts."""
         return eligible & self.has_mate if self.protocol.probes_without_mate == "left-out" else eligible
 
-    def _weights(self, counted: np.ndarray) -> np.ndarray:
+    def weights(self, counted: np.ndarray) -> np.ndarray:
+        """`weights` by this protocol's rule."""
         return weights(counted, self.view, self.protocol.average)
 
-    def table(self, hit: Callable[[int], np.ndarray], of_mates: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    def table(
+        self,
+        hit: Callable[[int], np.ndarray],
+        of_mates: Mapping[str, np.ndarray],
+        further: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> pd.DataFrame:
         """A row for each probe set, and their mean unless one row is the headline.
 
         hit: k -> `[q, m]`, 0 to 1, whether a mate is among the first k. of_mates: column -> `[q, m]`, defined where a mate is.
+        further: probe set -> columns that are there already, percent.
         """
         rows: dict[str, dict[str, float]] = {}
         for name, eligible in self.eligible.items():
-            member, with_mate = self.chosen.members[name], self._weights(eligible & self.has_mate)
+            member, with_mate = self.chosen.members[name], self.weights(eligible & self.has_mate)
             row = {f"rank-{k}": _percent(self.rank_weights[name], hit(k)) for k in dict.fromkeys((1, *self.protocol.ranks))}
             row |= {column: _percent(with_mate, value) for column, value in of_mates.items()}
             if self.by_view:
-                row[SAME_VIEW] = _percent(self._weights(self._scored(member[:, None] & self.same_view)), hit(1))
+                same = self.scored((member & ~self.chosen.impostor)[:, None] & self.same_view)
+                row[SAME_VIEW] = _percent(self.weights(same), hit(1))
+            row |= (further or {}).get(name, {})
             row |= {"probes": member.sum(), "gallery": len(self.chosen.gallery)}
-            row |= {"rankings": self._scored(eligible).sum(), "no_mate": (eligible & ~self.has_mate).sum()}
+            row |= {"rankings": self.scored(eligible).sum(), "no_mate": (eligible & ~self.has_mate).sum()}
+            if self.protocol.enrolled is not None:
+                row["impostors"] = (member & self.chosen.impostor).sum()
             rows[name] = row
         table = pd.DataFrame.from_dict(rows, orient="index")
         if self.protocol.headline_row() == "mean":
             mean = table.mean()
             mean["probes"] = len(self.chosen.probes)
             mean[["rankings", "no_mate"]] = table[["rankings", "no_mate"]].sum()
+            if "impostors" in table:
+                mean["impostors"] = self.chosen.impostor.sum()
             table.loc["mean"] = mean
-        return table.astype(dict.fromkeys(COUNTS, int))
+        return table.astype({column: int for column in COUNTS if column in table})
+
+    def headline_sets(self) -> list[str]:
+        """The probe sets whose mean is the headline."""
+        headline = self.protocol.headline_row()
+        return list(self.eligible) if headline == "mean" else [headline]
 
     def cmc(self, hit: Callable[[int], np.ndarray]) -> np.ndarray:
         """float64 `[50]`, percent: rank-1 to rank-50 of the headline row."""
-        headline = self.protocol.headline_row()
-        sets = list(self.eligible) if headline == "mean" else [headline]
-        weight = np.mean([self.rank_weights[name] for name in sets], axis=0)
+        weight = np.mean([self.rank_weights[name] for name in self.headline_sets()], axis=0)
         return np.array([_percent(weight, hit(k)) for k in range(1, DEEPEST + 1)])
 
     def matrices(self, hit: np.ndarray) -> dict[str, pd.DataFrame]:
@@ -122,10 +143,10 @@ class Averages:
             return {}
         columns, out = pd.Index(self.groups, name="gallery view"), {}
         for name, member in self.chosen.members.items():
-            counted = self._scored(np.broadcast_to(member[:, None], hit.shape))
+            counted = self.scored(np.broadcast_to((member & ~self.chosen.impostor)[:, None], hit.shape))
             total, number = _sums(np.where(counted, hit, 0.0), self.view), _sums(counted.astype(np.float64), self.view)
             cells = np.divide(100 * total, number, out=np.full_like(total, np.nan), where=number > 0)
-            present = np.unique(self.view[member])
+            present = np.unique(self.view[member & ~self.chosen.impostor])
             out[name] = pd.DataFrame(cells[present], index=pd.Index(self.views[present], name="probe view"), columns=columns)
         return out
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from gaitlab.evaluation.averages import Averages, gallery_groups
+from gaitlab.evaluation import open_set
+from gaitlab.evaluation.averages import COUNTS, Averages, gallery_groups
 from gaitlab.evaluation.evaluate import subject_codes
 from gaitlab.evaluation.protocol import RetrievalProtocol, select
 
@@ -30,4 +31,8 @@ def chance(index: pd.DataFrame, protocol: RetrievalProtocol) -> pd.DataFrame:
         miss = np.clip(r[..., None] - m[..., None] - i, 0, None) / np.maximum(r[..., None] - i, 1)
         return np.where(m > 0, 1 - miss.prod(-1), 0.0)
 
-    return Averages(index, chosen, protocol, m).table(hit, {})
+    table = Averages(index, chosen, protocol, m).table(hit, {})
+    if protocol.enrolled is None:
+        return table
+    counts = [column for column in COUNTS if column in table]
+    return pd.concat([table.drop(columns=counts), pd.DataFrame(open_set.by_chance(table["rank-1"])), table[counts]], axis=1)

@@ -45,6 +45,23 @@ def score_figure(positives: np.ndarray, negatives: np.ndarray, *, title: str = "
     return figure
 
 
+def open_set_figure(curves: Mapping[str, Mapping[str, np.ndarray]], *, title: str = "Open set") -> Figure:
+    """label -> FAR, DIR and TAR in percent (`result.curves`): identification and verification side by side."""
+    figure = Figure(figsize=(8.4, 3.8), dpi=120, layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    names = {"DIR": "enrolled people found, rank 1 (%)", "TAR": "pairs of one person accepted (%)"}
+    false = {"DIR": "strangers who raise an alarm (%)", "TAR": "pairs of different people accepted (%)"}
+    for axes, kind in zip(figure.subplots(1, 2, sharey=True), names, strict=True):
+        for (label, curve), colour in zip(curves.items(), _colours(curves), strict=True):
+            axes.plot(curve["FAR"], curve[kind], color=colour, linewidth=1.8, label=label)
+        axes.set(xscale="log", xlabel=false[kind], title=f"{kind}: {names[kind]}", ylim=(0, 101))
+        axes.title.set_size(9)
+        axes.set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+        _plain(axes)
+    figure.axes[0].legend(frameon=False, loc="upper left")
+    return figure
+
+
 def equal_error(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:
     """(threshold, rate): accepting distances up to it rejects as large a share of positives as it accepts of negatives."""
     at = np.unique(np.concatenate([positives, negatives]))
@@ -122,10 +139,14 @@ def _canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, loc="left", fontweight="bold")
+    _plain(axes)
+    return figure, axes
+
+
+def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    return figure, axes
 
 
 def _colours(labels: Mapping[str, object]) -> list[str]:

@@ -3,12 +3,15 @@
 `evaluate` never learns a benchmark's name; a new one is a new value in `protocols.py`.
 """
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+
+from gaitlab.types import Modality
 
 Distance = Literal["euclidean", "cosine"]
 """How two walks are compared: mean over parts of the Euclidean distance, or 1 - mean over parts of the cosine."""
@@ -62,7 +65,7 @@ class Where:
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalProtocol:
-    """Closed-set retrieval: every probe ranks the gallery; a hit is a gallery walk of the same subject.
+    """Retrieval: every probe ranks the gallery; a hit is a gallery walk of the same subject.
 
     same_view: `drop` takes the gallery walks of the probe's own subject *and* view out of its ranking; where rankings
         are per view pair it leaves the pairs of identical views out of the mean (they get a column of their own).
@@ -70,6 +73,9 @@ class RetrievalProtocol:
     probes_without_mate: rank-k counts them as `wrong`, or they are `left-out`. AP and INP exist only where a mate does.
     distance: None leaves it to the method.
     headline: probe set whose row is the headline; None is the mean over probe sets.
+    modality: that of the probes and that of the gallery, e.g. ("silhouette", "range"); None leaves it to the method.
+    enrolled: share of the people who stay in the gallery; the others become impostors, whose probes nobody may be found for
+        (`open_set`). Who is enrolled depends on a subject's name alone. None is a closed set: everybody is.
     """
 
     name: str
@@ -81,9 +87,13 @@ class RetrievalProtocol:
     ranks: tuple[int, ...] = (1,)
     distance: Distance | None = None
     headline: str | None = None
+    modality: tuple[Modality, Modality] | None = None
+    enrolled: float | None = None
     split: str = "test"
 
     def __post_init__(self) -> None:
+        if self.enrolled is not None and not 0 < self.enrolled < 1:
+            raise ValueError(f"protocol {self.name}: enrolled is a share between 0 and 1, or None for a closed set; not {self.enrolled}")
         if self.headline is not None and self.headline not in self.probes:
             raise ValueError(f"protocol {self.name}: headline {self.headline!r} is none of its probe sets {', '.join(self.probes)}")
 
@@ -93,17 +103,24 @@ class RetrievalProtocol:
             return self.headline
         return next(iter(self.probes)) if len(self.probes) == 1 else "mean"
 
+    @property
+    def cross_modal(self) -> bool:
+        """Whether probes and gallery are embedded from different modalities."""
+        return self.modality is not None and self.modality[0] != self.modality[1]
+
 
 @dataclass(frozen=True)
 class Selection:
     """The rows of an index that a protocol uses.
 
     gallery: int64 `[g]`, probes: int64 `[q]` (each walk once), members: probe set -> bool `[q]`.
+    impostor: bool `[q]`, probes of people who are not enrolled; none in a closed set.
     """
 
     gallery: np.ndarray
     probes: np.ndarray
     members: dict[str, np.ndarray]
+    impostor: np.ndarray
 
 
 def select(index: pd.DataFrame, protocol: RetrievalProtocol) -> Selection:
@@ -121,8 +138,31 @@ def select(index: pd.DataFrame, protocol: RetrievalProtocol) -> Selection:
         if (mask & gallery).any():
             shared = walks["key"].iloc[int(np.flatnonzero(mask & gallery)[0])]
             raise ValueError(f"protocol {protocol.name}: {shared} is in the gallery and in probe set {name}; a walk would find itself")
+    subject = walks["subject"].to_numpy()
+    impostor = np.zeros(len(walks), dtype=bool)
+    if protocol.enrolled is not None:
+        member = enrolled(subject, protocol.enrolled)
+        gallery, impostor = gallery & member, ~member & (subject != "")
+        for name, mask in masks.items():
+            if not gallery.any() or not (mask & impostor).any():
+                people = len(np.unique(subject[mask]))
+                raise ValueError(
+                    f"protocol {protocol.name}: of the {people} people of probe set {name} "
+                    f"{'none is' if not gallery.any() else 'all are'} enrolled at enrolled={protocol.enrolled}; "
+                    "an open set needs both kinds: give more people or another share"
+                )
     union = np.any(list(masks.values()), axis=0)
-    return Selection(rows[gallery], rows[union], {name: mask[union] for name, mask in masks.items()})
+    return Selection(rows[gallery], rows[union], {name: mask[union] for name, mask in masks.items()}, impostor[union])
+
+
+def enrolled(subjects: np.ndarray, share: float) -> np.ndarray:
+    """bool `[n]`: whether these people belong to the enrolled, about `share` of all; each by the CRC-32 of the own name alone.
+
+    Nobody ("", a walk without a label) is never enrolled.
+    """
+    names, which = np.unique(subjects.astype(str), return_inverse=True)
+    inside = [name != "" and zlib.crc32(name.encode()) % 9973 < share * 9973 for name in names]
+    return np.array(inside, dtype=bool)[which]
 
 
 def _found(walks: pd.DataFrame, where: Where, what: str) -> np.ndarray:

@@ -33,7 +33,9 @@ class Ranking:
     ap, inp: float64 `[n]`, 0 to 1, NaN without a mate. AP is the mean, over mates, of the precision at the mate; INP (Ye et al.,
     TPAMI 2021) is mates / place of the last one, counted from 1.
     mates, ranked: int64 `[n]`, gallery walks of the probe's subject and of anybody, without those left out.
-    positives, negatives: float32, distances of some pairs of the same and of different subjects.
+    nearest: float32 `[n]`, distance of the walk that came first; inf where none was ranked.
+    to_mates: float32 `[n, w]`, distances to the mates, nearest first, then inf. to_others: float32 `[n, s]`, distances to some
+    walks of other subjects (all of them where `samples` asks for as many as there are pairs), inf in between.
     """
 
     place: np.ndarray
@@ -41,8 +43,9 @@ class Ranking:
     inp: np.ndarray
     mates: np.ndarray
     ranked: np.ndarray
-    positives: np.ndarray
-    negatives: np.ndarray
+    nearest: np.ndarray
+    to_mates: np.ndarray
+    to_others: np.ndarray
 
 
 def rank(
@@ -60,7 +63,7 @@ def rank(
 
     subjects: int `[n]` and `[g]`; a negative number is nobody, who has no mates.
     views: int `[n]` and `[g]`; given, gallery walks of the probe's own subject and view are left out of its ranking.
-    samples: about how many distances of each kind are kept.
+    samples: about how many distances to other subjects are kept.
     """
     device, g = probes.device, len(gallery)
     order = np.argsort(gallery_subject, kind="stable")
@@ -70,19 +73,22 @@ def rank(
 
     compare = _comparison(gallery[torch.from_numpy(order).to(device)], distance)
     step = max(1, budget // (12 * g))
-    closer = np.empty(column.shape, np.int64)
-    positives, negatives = [], []
+    each = min(g, -(-samples // max(1, len(probes))))
+    closer, to_mates = np.empty(column.shape, np.int64), np.empty(column.shape, np.float32)
+    nearest, to_others = np.empty(len(probes), np.float32), np.empty((len(probes), each), np.float32)
     for start in range(0, len(probes), step):
         tile = slice(start, start + step)
         apart = compare(probes[tile])
         own_column, own_here, mate_here = (torch.from_numpy(array[tile]).to(device) for array in (column, own, mate))
-        to_mates = apart.gather(1, own_column).masked_fill_(~mate_here, torch.inf).sort(1).values
+        mated = apart.gather(1, own_column).masked_fill_(~mate_here, torch.inf).sort(1).values
         apart[own_here.nonzero()[:, 0], own_column[own_here]] = torch.inf
-        closer[tile] = torch.searchsorted(_sorted(apart), to_mates, right=True).cpu().numpy()
-        if samples:
-            some = torch.from_numpy(_scattered(start, len(apart), g, -(-samples // len(probes)))).to(device)
-            positives.append(to_mates.flatten())
-            negatives.append(apart.gather(1, some).flatten())
+        if each:
+            some = torch.from_numpy(_scattered(start, len(apart), g, each)).to(device)
+            to_others[tile] = apart.gather(1, some).cpu().numpy()
+        others = _sorted(apart)
+        closer[tile] = torch.searchsorted(others, mated, right=True).cpu().numpy()
+        to_mates[tile] = mated.cpu().numpy()
+        nearest[tile] = torch.minimum(mated[:, 0], others[:, 0]).cpu().numpy()
 
     nth = np.arange(1, column.shape[1] + 1)
     ap = np.where(nth <= mates[:, None], nth / (nth + closer), 0.0).sum(1)
@@ -94,8 +100,9 @@ def rank(
         inp=np.divide(mates, mates + last, out=np.full(len(mates), np.nan), where=mates > 0),
         mates=mates,
         ranked=ranked,
-        positives=_thinned(positives, samples),
-        negatives=_thinned(negatives, samples),
+        nearest=nearest,
+        to_mates=to_mates,
+        to_others=to_others,
     )
 
 
@@ -148,15 +155,6 @@ def _sorted(apart: Tensor) -> Tensor:
 
 
 def _scattered(start: int, rows: int, columns: int, each: int) -> np.ndarray:
-    """int `[rows, each]`: columns spread evenly over the matrix, other ones in each row."""
+    """int `[rows, each]`: columns spread evenly over the matrix, other ones in each row; no column twice in one row."""
     row = np.arange(start, start + rows)[:, None]
     return (row * 7919 + np.arange(each) * max(1, columns // each)) % columns
-
-
-def _thinned(parts: list[Tensor], samples: int) -> np.ndarray:
-    """About `samples` of the finite values, evenly spaced."""
-    if not parts:
-        return np.zeros(0, np.float32)
-    values = torch.cat(parts)
-    values = values[values.isfinite()]
-    return values[:: max(1, len(values) // samples)].cpu().numpy()

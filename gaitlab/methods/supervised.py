@@ -4,7 +4,7 @@ GaitSet trains with the triplet loss alone (`neck=False`); GaitBase, DeepGaitV2 
 (Fan et al., "OpenGait", CVPR 2023).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -17,7 +17,7 @@ from gaitlab.losses.triplet import SelfDistance, part_triplet
 from gaitlab.method import Method, MethodConfig
 from gaitlab.nn.gather import all_rows
 from gaitlab.nn.heads import BNNeck, PartLinear
-from gaitlab.types import Batch, ClipSpec, Losses
+from gaitlab.types import Batch, ClipSpec, Losses, Modality
 
 Feature = Literal["raw", "normalised"]
 """raw: the embedding before batch norm; normalised: the BN neck's output, of length 1."""
@@ -50,6 +50,12 @@ class SupervisedConfig(MethodConfig):
 
     def clips(self) -> dict[str, ClipSpec]:
         return {"gait": self.clip}
+
+    def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
+        return {"gait": replace(self.clip.whole(), modality=modality or self.clip.modality)}
+
+    def channels(self) -> dict[str, int]:
+        return {"gait": self.backbone.in_channels}
 
     def build(self, subjects: int) -> "Supervised":
         return Supervised(self, subjects)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from gaitlab.data.clips import walk_frames
 from gaitlab.data.feed import whole_walks
 from gaitlab.data.store import Store
 from gaitlab.method import Method
@@ -21,7 +22,7 @@ def embed(
     Each rank embeds its share; walks of similar length go together, at most `frames` padded frames at a time.
     """
     method.eval()
-    lengths = np.max([store.index[f"{spec.modality}_frames"].to_numpy()[rows].clip(max=spec.limit) for spec in clips.values()], axis=0)
+    lengths = np.max([walk_frames(store, spec.modality)[rows].clip(max=spec.limit) for spec in clips.values()], axis=0)
     order = np.argsort(-lengths, kind="stable")[run.rank :: run.world]
     out: list[tuple[np.ndarray, np.ndarray]] = []
     start = 0

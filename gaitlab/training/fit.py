@@ -49,7 +49,7 @@ def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = F
         data_hash=store.hash, validate=validate if validation else None, resume=resume,
     )  # fmt: skip
     tracker.figure("clips", clip_sheet(*_first_clips(feed)))
-    return Summary.of([report(experiment, network, tested, p, run, tracker) for tested, p in tests])
+    return Summary.of([report(experiment, network, tested, p, run, tracker, store) for tested, p in tests])
 
 
 def prepare(
@@ -109,7 +109,8 @@ def retest(folder: Path, run: LocalRun, tracker: Any, *, data: DataConfig | None
     opened = [(open_data(t.data or experiment.data), protocol(t.protocol)) for t in tests]
     for store, p in opened:
         check(experiment, store, p)
-    return Summary.of([report(experiment, method, store, p, run, tracker) for store, p in opened])
+    own = opened[0][0] if data is None and tests[0].data is None else None
+    return Summary.of([report(experiment, method, store, p, run, tracker, own) for store, p in opened])
 
 
 def _first_clips(feed: Feed, walks: int = 8) -> tuple[np.ndarray, list[str]]:

@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 import torch
 
+from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.data.buffers import Buffers
 from gaitlab.data.clips import frame_numbers
 from gaitlab.data.draws import generator
 from gaitlab.data.feed import Feed, ahead, stream, whole_walks
 from gaitlab.data.ingest import ingest
+from gaitlab.data.skeletons import maps, pack
+from gaitlab.data.skeletons import unpack as unpack_joints
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.store import Store
-from gaitlab.data.unpack import columns, unpack, unpack_by_shifts
+from gaitlab.data.unpack import Layout, columns, unpack, unpack_by_shifts
+from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.training.embed import embed
+from gaitlab.training.run import LocalRun
 from gaitlab.types import Augment, Batch, ClipSpec
 
 CPU = torch.device("cpu")
@@ -53,6 +59,39 @@ class Noise(SourceConfig):
 
     def checksum(self) -> str:
         return f"noise{self.subjects}{self.walks_each}{self.without_depth}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensors(Noise):
+    """Silhouettes, range views and packed joints, some not detected, of the same instants; maps only where they are asked for."""
+
+    name: str = "sensors"
+    stored_maps: bool = False
+
+    def load(self, walk: Walk) -> dict[str, np.ndarray]:
+        silhouette = super().load(walk)["silhouette"]
+        rng, frames = np.random.default_rng(list(walk.key.encode())), len(silhouette)
+        joints = rng.uniform((60, 20, 0.1), (140, 220, 1), (frames, 17, 3))
+        joints[rng.random((frames, 17)) < 0.1] = 0
+        out = {"silhouette": silhouette, "range": rng.integers(0, 256, (frames, 64, 64), dtype=np.uint8), "joints": pack(joints)}
+        return out | ({"skeleton": rng.integers(0, 256, (frames, 2, 64, 64), dtype=np.uint8)} if self.stored_maps else {})
+
+    def checksum(self) -> str:
+        return f"sensors{self.stored_maps}"
+
+
+SENSED = {
+    "silhouette": ClipSpec(frames=5, order="ordered", augment=Augment(perspective=0.5, flip=0.5)),
+    "range": ClipSpec(modality="range", frames=(2, 6), width=None),
+    "skeleton": ClipSpec(modality="skeleton", frames=(3, 8), order="ordered", augment=Augment(rotate=0.5, flip=0.5, erase=0.3)),
+}
+"""What methods with several modalities ask for, side by side."""
+
+
+@pytest.fixture(scope="module")
+def sensors(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("sensors")
+    return Store(ingest(Sensors(), folder / "shards", progress=False).root, cache=folder / "cache")
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +208,94 @@ def test_a_walk_without_the_modality_is_named(tmp_path: Path) -> None:
     Feed(store, {"gait": GAIT}, p=2, k=2, seed=0)
     with pytest.raises(ValueError, match="1 walks have no depth frames, the first is 's1/-/-/-/002'"):
         Feed(store, CLIPS, p=2, k=2, seed=0)
+
+
+def test_skeleton_maps_are_drawn_from_stored_joints(sensors: Store) -> None:
+    assert sensors.modalities == ["joints", "range", "silhouette"]
+    spec = replace(SENSED["skeleton"], augment=Augment())
+    feed = Feed(sensors, {"gait": spec}, p=4, k=3, seed=2)
+    for step in range(3):
+        seen, batch = feed.uint8(step, CPU)["gait"], feed.batch(step, CPU)
+        rows, lengths = batch.rows.numpy(), batch.lengths["gait"].numpy()
+        numbers, _ = frame_numbers(sensors.index["joints_frames"].to_numpy()[rows], spec, generator(2, step, 1))
+        assert seen.shape[2:] == (2, 64, 44)
+        for row, length, own, clip in zip(rows, lengths, numbers, seen, strict=True):
+            joints = torch.from_numpy(unpack_joints(sensors.frames("joints").walk(row)[own[:length]]))
+            assert torch.equal(clip[:length], maps(joints[None])[0, ..., 10:54])
+            assert not clip[length:].any()
+
+
+def test_transforms_act_on_drawn_maps(sensors: Store) -> None:
+    turned = replace(SENSED["skeleton"], frames=4, augment=Augment(flip=1.0))
+    plain = replace(turned, augment=Augment())
+    one, other = (Feed(sensors, {"gait": spec}, p=4, k=3, seed=2).batch(1, CPU).clips["gait"] for spec in (turned, plain))
+    assert torch.equal(one, other.flip(-1))
+    warped = Feed(sensors, {"gait": replace(turned, augment=Augment(rotate=1.0))}, p=4, k=3, seed=2).batch(1, CPU).clips["gait"]
+    assert 0 < (warped - other).abs().mean() < 0.2
+    assert float(warped.mean()) == pytest.approx(float(other.mean()), rel=0.2)
+
+
+def test_three_modalities_side_by_side(sensors: Store) -> None:
+    alone = Feed(sensors, SENSED, p=6, k=2, seed=4)
+    batch = alone.batch(0, CPU)
+    assert {role: clip.shape[2:] for role, clip in batch.clips.items()} == {
+        "silhouette": (1, 64, 44),
+        "range": (1, 64, 64),
+        "skeleton": (2, 64, 44),
+    }
+    halves = [Feed(sensors, SENSED, p=6, k=2, seed=4, rank=rank, world=2).batch(0, CPU) for rank in range(2)]
+    for role, clip in batch.clips.items():
+        for rank, half in enumerate(halves):
+            assert torch.equal(half.clips[role], clip[rank::2])
+    assert all(same(seen, alone.batch(step, CPU)) for step, seen in enumerate(alone.batches(0, 4, CPU)))
+    rows = np.array([3, 20])
+    whole = whole_walks(sensors, rows, SENSED, CPU)
+    assert all(torch.equal(lengths, whole.lengths["range"]) for lengths in whole.lengths.values())
+    for row, clip, length in zip(rows, whole.clips["skeleton"], whole.lengths["skeleton"], strict=True):
+        drawn = maps(torch.from_numpy(unpack_joints(sensors.frames("joints").walk(row)))[None])[0, ..., 10:54]
+        assert torch.equal(clip[:length], drawn * (1 / 255))
+    assert stream(sensors, SENSED, 4, 0, 0, CPU).clips["skeleton"].shape[2:] == (2, 64, 44)
+
+
+def test_joints_themselves_pass_through(sensors: Store) -> None:
+    batch = whole_walks(sensors, np.array([3]), ClipSpec(modality="joints", width=None), CPU)
+    assert torch.equal((batch.clips["gait"][0] * 255).round().byte(), torch.tensor(sensors.frames("joints").walk(3)))
+
+
+def test_stored_maps_are_used_as_they_are(tmp_path: Path, sensors: Store) -> None:
+    store = Store(ingest(Sensors(stored_maps=True), tmp_path / "shards", progress=False).root, cache=tmp_path / "cache")
+    batch = whole_walks(store, np.array([3]), SENSED["skeleton"], CPU)
+    assert torch.equal(batch.clips["gait"][0], torch.tensor(store.frames("skeleton").walk(3)[..., 10:54]) * (1 / 255))
+
+
+def test_maps_need_maps_or_joints(store: Store, sensors: Store) -> None:
+    with pytest.raises(ValueError, match="has no 'skeleton'; it has depth, silhouette"):
+        Feed(store, {"gait": SENSED["skeleton"]}, p=2, k=2, seed=0)
+    with pytest.raises(ValueError, match="has no 'depth'; it has joints, range, silhouette"):
+        Feed(sensors, CLIPS, p=2, k=2, seed=0)
+    with pytest.raises(ValueError, match=r"drawn from joints of \(3, 17, 2\) bytes a frame; here they are \(1, 17, 3\)"):
+        Layout((1, 17, 3), False, drawn=True)
+
+
+def test_a_network_learns_and_embeds_from_joints(sensors: Store, tmp_path: Path) -> None:
+    clip = replace(SENSED["skeleton"], frames=4)
+    backbone = DeepGaitV2Config(channels=(4, 4, 4, 4), in_channels=2, bins=(4,))
+    config = SupervisedConfig(backbone=backbone, clip=clip, embedding=4)
+    feed = Feed(sensors, config.clips(), p=3, k=2, seed=0)
+    torch.manual_seed(0)
+    method = config.build(len(feed.subjects))
+    before = [parameter.detach().clone() for parameter in method.parameters()]
+    optimiser = torch.optim.SGD(method.param_groups(), lr=0.1)
+    loss = method(feed.batch(0, CPU), torch.Generator()).total()
+    loss.backward()
+    optimiser.step()
+    assert torch.isfinite(loss)
+    assert any(not torch.equal(a, b) for a, b in zip(before, method.parameters(), strict=True))
+    rows, run = np.array([2, 9, 30]), LocalRun(lambda: tmp_path, device=CPU)
+    embedded = embed(method, sensors, rows, config.test_clips(), run)
+    assert embedded.shape == (3, 4, 4)
+    alone = embed(method, sensors, rows[1:2], config.test_clips(), run)
+    assert np.allclose(embedded[1], alone[0], atol=1e-5)
 
 
 def test_wrong_sizes_are_refused_before_the_first_batch(store: Store) -> None:

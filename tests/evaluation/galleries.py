@@ -34,6 +34,27 @@ def wild(subjects: int) -> pd.DataFrame:
     return index({"subject": f"{s:03d}", "take": str(t), "role": "probe" if t == 0 else ""} for s in range(subjects) for t in range(3))
 
 
+def walkers(subjects: int, views: Iterable[str] = ("000", "090"), takes: int = 1) -> pd.DataFrame:
+    """The generator's two days in eight conditions."""
+    kinds = [(), *((c,) for c in ("bag", "clothing", "carrying", "umbrella", "uniform", "occlusion")), ("bag", "night")]
+    return index(
+        {"subject": f"test{s:05d}", "session": session, "conditions": c, "take": str(t), "view": v}
+        for s in range(1, subjects + 1)
+        for session in ("1", "2")
+        for c in kinds
+        for t in range(1, takes + 1)
+        for v in views
+    )
+
+
+def clothes(subjects: int) -> pd.DataFrame:
+    """Own clothes on the first day; on the second those, others above, below, both, or a bag."""
+    days = [("1", ()), *(("2", c) for c in ((), ("upper",), ("lower",), ("lower", "upper"), ("bag",)))]
+    return index(
+        {"subject": str(s), "session": day, "conditions": c, "view": v} for s in range(subjects) for day, c in days for v in ("000", "090")
+    )
+
+
 def perfect(frame: pd.DataFrame, *, parts: int = 2) -> np.ndarray:
     """One point a subject."""
     codes = frame["subject"].factorize()[0]

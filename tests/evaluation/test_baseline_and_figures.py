@@ -1,5 +1,6 @@
 """The gait energy image on a real little store, and the pictures of its result."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,18 @@ from gaitlab.data.store import Store
 from gaitlab.evaluation.averages import SAME_VIEW
 from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.evaluate import Result, evaluate
-from gaitlab.evaluation.figures import bars_figure, clip_sheet, cmc_figure, equal_error, score_figure, views_figure
+from gaitlab.evaluation.figures import bars_figure, clip_sheet, cmc_figure, equal_error, open_set_figure, score_figure, views_figure
 from gaitlab.evaluation.gei import gei
-from gaitlab.evaluation.protocols import protocol
+from gaitlab.evaluation.protocols import WALKERS
+from tests.evaluation.galleries import noise, perfect, walkers
+
+THREE = replace(WALKERS, probes={name: WALKERS.probes[name] for name in ("Normal", "Bag", "Clothing")}, headline=None)
+"""What the tiny store is sure to hold."""
 
 
 @pytest.fixture(scope="module")
 def result(tiny_store: Store) -> Result:
-    return evaluate(gei(tiny_store, np.arange(len(tiny_store.index))), tiny_store.index, protocol("walkers"))
+    return evaluate(gei(tiny_store, np.arange(len(tiny_store.index))), tiny_store.index, THREE)
 
 
 def test_gei_is_the_mean_silhouette(tiny_store: Store) -> None:
@@ -38,16 +43,17 @@ def test_gei_is_the_mean_silhouette(tiny_store: Store) -> None:
 
 def test_gei_knows_people_from_the_same_side(tiny_store: Store, result: Result) -> None:
     """Above chance with three people, or something is badly misaligned."""
-    floor = chance(tiny_store.index, protocol("walkers"))
-    assert result.table.loc["NM", SAME_VIEW] > floor.loc["NM", SAME_VIEW] + 15
-    assert floor.loc["NM", "rank-1"] == pytest.approx(100 / 3)
+    floor = chance(tiny_store.index, THREE)
+    assert result.table.loc["Normal", SAME_VIEW] > floor.loc["Normal", SAME_VIEW] + 15
+    assert floor.loc["Normal", "rank-1"] == pytest.approx(100 / 3)
 
 
 def test_gei_on_the_validation_split(tiny_store: Store) -> None:
     rows = np.flatnonzero((tiny_store.index["split"] == "validation").to_numpy())
-    held_out = evaluate(gei(tiny_store, rows), tiny_store.index.iloc[rows], protocol("walkers@validation"))
-    assert held_out.protocol == "walkers@validation"
-    assert held_out.table.loc["mean", "probes"] == len(rows) / 2
+    held_out = evaluate(gei(tiny_store, rows), tiny_store.index.iloc[rows], replace(THREE, split="validation"))
+    chosen = tiny_store.index.iloc[rows]
+    asked = np.array([c in ((), ("bag",), ("clothing",)) for c in chosen["conditions"]])
+    assert held_out.table.loc["mean", "probes"] == ((chosen["session"] == "2") & asked).sum()
 
 
 def test_equal_error() -> None:
@@ -62,12 +68,15 @@ def test_equal_error() -> None:
 def test_pictures_can_be_saved(tiny_store: Store, result: Result, tmp_path: Path) -> None:
     frames = tiny_store.frames("silhouette")
     clips = np.stack([frames.walk(row)[:12] for row in range(3)])
-    floor = chance(tiny_store.index, protocol("walkers"))
+    floor = chance(tiny_store.index, THREE)
+    people = walkers(12)
+    opened = evaluate(noise(people) + perfect(people), people, replace(WALKERS, enrolled=0.5))
     pictures = {
         "cmc": cmc_figure({"GEI": result.cmc, "half": result.cmc / 2}),
         "scores": score_figure(result.positives, result.negatives),
         "bars": bars_figure({"chance": floor["rank-1"], "GEI": result.table["rank-1"]}),
-        "views": views_figure({"GEI": result.matrices["NM"], "again": result.matrices["CL"]}),
+        "views": views_figure({"GEI": result.matrices["Normal"], "again": result.matrices["Clothing"]}),
+        "open-set": open_set_figure({"GEI": opened.curves, "again": opened.curves}),
         "clips": clip_sheet(clips, list(tiny_store.index["key"][:3])),
     }
     for name, figure in pictures.items():

@@ -13,30 +13,11 @@ from gaitlab.evaluation.averages import SAME_VIEW, weights
 from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.evaluate import Result, evaluate
 from gaitlab.evaluation.protocol import Average, RetrievalProtocol, Where
-from gaitlab.evaluation.protocols import CASIA_B, CASIA_B_CROSS, GAIT3D, MOCAP, SUSTECH1K, WALKERS, protocol
+from gaitlab.evaluation.protocols import CASIA_B, CASIA_B_CROSS, GAIT3D, MOCAP, SUSTECH1K, WALKERS, WALKERS_CC, WALKERS_WILD, protocol
 from gaitlab.evaluation.retrieval import distances
 from tests.conftest import SHARED
-from tests.evaluation.galleries import casia, index, noise, perfect, wild
+from tests.evaluation.galleries import casia, clothes, index, noise, perfect, walkers, wild
 from tests.parity import evaluation as parity
-
-
-def walkers(subjects: int) -> pd.DataFrame:
-    return index(
-        {"subject": str(s), "session": session, "conditions": c, "take": t, "view": v}
-        for s in range(subjects)
-        for session in ("1", "2")
-        for c in ((), ("bag",), ("clothing",))
-        for t in ("1", "2")
-        for v in ("000", "090")
-    )
-
-
-def mocap(subjects: int) -> pd.DataFrame:
-    walks = walkers(subjects)
-    walks["role"] = [
-        "probe" if s == "2" else "gallery" if c == () else "" for s, c in zip(walks["session"], walks["conditions"], strict=True)
-    ]
-    return walks
 
 
 def sustech(subjects: int) -> pd.DataFrame:
@@ -49,7 +30,10 @@ def sustech(subjects: int) -> pd.DataFrame:
     )
 
 
-CASES = [(CASIA_B, casia), (CASIA_B_CROSS, casia), (GAIT3D, wild), (SUSTECH1K, sustech), (WALKERS, walkers), (MOCAP, mocap)]
+CASES = [
+    (CASIA_B, casia), (CASIA_B_CROSS, casia), (GAIT3D, wild), (SUSTECH1K, sustech), (WALKERS, walkers), (WALKERS_CC, clothes),
+    (WALKERS_WILD, wild), (MOCAP, walkers),
+]  # fmt: skip
 NAMES = [p.name for p, _ in CASES]
 
 
@@ -151,12 +135,12 @@ def test_same_view_is_told_apart_from_other_views() -> None:
     subject, view = frame["subject"].factorize()[0], frame["view"].factorize()[0]
     x = np.random.default_rng(0).standard_normal((2, 8, 1, 6)).astype(np.float32)[view, subject]
     result = evaluate(x, frame, WALKERS)
-    assert result.table.loc["mean", SAME_VIEW] == 100
+    assert result.table.loc["Overall", SAME_VIEW] == 100
     assert result.rank1 < 40
-    matrix = result.matrices["NM"]
+    matrix = result.matrices["Normal"]
     assert list(matrix.index) == list(matrix.columns) == ["000", "090"]
     assert np.diag(matrix).tolist() == [100, 100]
-    assert result.table.loc["NM", "rank-1"] == pytest.approx((matrix.iloc[0, 1] + matrix.iloc[1, 0]) / 2)
+    assert result.table.loc["Normal", "rank-1"] == pytest.approx((matrix.iloc[0, 1] + matrix.iloc[1, 0]) / 2)
 
 
 def test_rankings_hold_every_probe() -> None:

@@ -92,14 +92,25 @@ def test_the_order_of_the_gallery_says_nothing() -> None:
     np.testing.assert_array_equal(one.ap, two.ap)
 
 
-def test_score_samples_are_distances_of_their_kind() -> None:
+def test_distances_that_are_kept() -> None:
+    """Mates in order, the nearest walk, and an even sample of the others, or all of them."""
     rng = np.random.default_rng(0)
     probes, gallery = cloud(50, 0), cloud(40, 1)
     a, b = rng.integers(0, 6, 50), rng.integers(0, 6, 40)
-    ranking = rank(probes, gallery, a, b, samples=100, budget=5000)
     apart = distances(probes, gallery, "euclidean").numpy()
-    same = a[:, None] == b
-    for sample, pairs in ((ranking.positives, apart[same]), (ranking.negatives, apart[~same])):
-        assert 70 <= len(sample) <= 200
-        assert np.abs(sample[:, None] - pairs).min(1).max() < 1e-6
-        assert abs(sample.mean() - pairs.mean()) < 0.3 * pairs.std()
+    some = rank(probes, gallery, a, b, samples=100, budget=5000)
+    every = rank(probes, gallery, a, b, samples=10**6, budget=5000)
+    assert rank(probes, gallery, a, b).to_others.shape == (50, 0)
+    assert some.to_others.shape == (50, 2)
+    for i in range(50):
+        mates = np.sort(apart[i, b == a[i]])
+        np.testing.assert_allclose(some.to_mates[i][: len(mates)], mates, atol=1e-6)
+        assert np.isinf(some.to_mates[i][len(mates) :]).all()
+        assert some.nearest[i] == pytest.approx(apart[i].min(), abs=1e-6)
+        others = np.sort(apart[i, b != a[i]])
+        np.testing.assert_allclose(np.sort(every.to_others[i])[: len(others)], others, atol=1e-6)
+        kept = some.to_others[i][np.isfinite(some.to_others[i])]
+        assert np.abs(kept[:, None] - others).min(1, initial=9).max(initial=0) < 1e-6
+    sample = some.to_others[np.isfinite(some.to_others)]
+    others = apart[a[:, None] != b]
+    assert abs(sample.mean() - others.mean()) < 0.3 * others.std()

@@ -52,6 +52,7 @@ class MocapSource(SourceConfig):
     views: tuple[int, ...] = tuple(range(0, 181, 18))
     """Azimuths in degrees: 0 sees the front, 90 the left side, 180 the back."""
     conditions: tuple[str, ...] = CONDITIONS
+    """normal is the walk as it is; with + several at once, e.g. bag+night."""
     modalities: tuple[str, ...] = MODALITIES
     window: int = 30
     """Least frames of a take, after resampling."""
@@ -66,7 +67,7 @@ class MocapSource(SourceConfig):
     split: str = "test"
 
     def __post_init__(self) -> None:
-        for word in self.conditions:
+        for word in (word for condition in self.conditions for word in condition.split("+")):
             if word not in CONDITIONS:
                 raise ValueError(f"mocap knows the conditions {', '.join(CONDITIONS)}; not {word!r}")
         for word in self.modalities:
@@ -75,6 +76,8 @@ class MocapSource(SourceConfig):
         for field in ("views", "conditions", "modalities"):
             if not getattr(self, field) or len(set(getattr(self, field))) < len(getattr(self, field)):
                 raise ValueError(f"{field} must name at least one, each only once; they are {getattr(self, field)}")
+        if not all(0 <= view < 360 for view in self.views):
+            raise ValueError(f"views are degrees from 0 to 359; not {', '.join(str(v) for v in self.views)}")
         if self.window < 2 or not (0 < self.fps < np.inf and 0 < self.amc_fps < np.inf and self.segmentation_noise >= 0):
             raise ValueError("window must be 2 or more, fps and amc_fps above 0 and segmentation_noise 0 or more")
 
@@ -87,7 +90,7 @@ class MocapSource(SourceConfig):
             Walk(
                 subject=f"{self.prefix}{subject}",
                 session=session,
-                conditions=() if condition == "normal" else (condition,),
+                conditions=tuple(sorted({*condition.split("+")} - {"normal"})),
                 view=f"{view:03d}",
                 take=f"{clip}-{window}",
                 split=self.split,
@@ -159,8 +162,7 @@ def event(source: MocapSource, subject: str, session: str, conditions: tuple[str
     stature = STATURE * _leg(np.linalg.norm(bones_of(joints[0]), axis=-1)) / _leg(recording.bones)
     figure = replace(average(), girth=np.exp(girth), stature=stature)
     figure = dressed(figure, conditions, stream(seed, subject, session, clip, "+".join(conditions), "clothes"))
-    joints = carry_pose(joints, figure)
-    joints = np.round(joints, 4)
+    joints = np.round(carry_pose(joints, figure), 4)
     return joints, capsules(joints, figure)
 
 

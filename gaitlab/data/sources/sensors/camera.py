@@ -56,32 +56,37 @@ class Noise:
     """Segmentation noise.
 
     edge: SD by which an outline wanders, as a share of the person's height. hole: share of frames with a hole or a bite.
-    blob: share of frames where background sticks to the person. limb: share of walks that lose a limb for a few frames.
-    frame: share of frames that are lost altogether.
+    blob: share of frames where background sticks to the person. blot: size of holes and blobs, 1 is some 2 to 8 % of the person's height.
+    limb: share of walks that lose a limb for a few frames. thing: share of walks whose umbrella is not taken for a part of the person.
+    dark: share of limbs that are not told from the background for half of the walk or all of it. frame: share of frames that are lost.
     """
 
     edge: float = 0.006
     hole: float = 0.05
     blob: float = 0.02
+    blot: float = 1.0
     limb: float = 0.1
+    thing: float = 0.7
+    dark: float = 0.0
     frame: float = 0.01
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not 0.0 <= value <= 1.0:
-                raise ValueError(f"noise.{name} is a share, 0 to 1; it is {value}")
+            if not 0.0 <= value <= (3.0 if name == "blot" else 1.0):
+                raise ValueError(f"noise.{name} is a share, 0 to 1 (blot: 0 to 3); it is {value}")
 
     def scaled(self, strength: float) -> "Noise":
-        """The same noise, `strength` times as much."""
-        return Noise(**{name: min(1.0, strength * value) for name, value in vars(self).items()})
+        """The same noise, `strength` times as much; the size of blots stays."""
+        return Noise(blot=self.blot, **{name: min(1.0, strength * value) for name, value in vars(self).items() if name != "blot"})
 
 
-NIGHT = 3.0
-"""How much noisier a camera's segmentation is at night."""
+NIGHT = Noise(edge=0.014, hole=0.6, blob=0.3, blot=2.2, limb=0.5, dark=0.25, frame=0.04)
+"""What darkness leaves of a camera's segmentation."""
 
-CLEAN = Noise(edge=0, hole=0, blob=0, limb=0, frame=0)
+CLEAN = Noise().scaled(0)
 
 _LIMBS = (("l_forearm", "l_hand"), ("r_forearm", "r_hand"), ("l_foot", "l_toes"), ("r_foot", "r_toes"), ("head",), ("l_shank", "l_calf"))
+_DARK = (*_LIMBS, ("r_shank", "r_calf"), ("l_arm",), ("r_arm",), ("l_thigh",), ("r_thigh",))
 
 
 def silhouettes(
@@ -109,9 +114,9 @@ def raw_masks(body: Capsules, camera: Camera, noise: Noise, rng: np.random.Gener
     tall = high.mean() - 2 * MARGIN
     masks = np.zeros((len(x), int(high.max()), int(wide.max()) + SPARE), np.uint8)
     wander = _wander(*masks.shape[:2], noise.edge * tall, rng)
-    _fill(masks, x, y, r, ~_lost_limbs(body, noise, rng), wander, 255)
+    _fill(masks, x, y, r, ~_lost(body, noise, rng), wander, 255)
     for share, value, nearest in ((noise.hole, 0, 0.0), (noise.blob, 255, 0.6)):
-        _blots(masks, _drawn_blots(wide, share, nearest, tall, rng), value)
+        _blots(masks, _drawn_blots(wide, share, nearest, tall * noise.blot, tall, rng), value)
     if occluder is not None:
         x, y, r = _discs(occluder, camera)
         _fill(masks, x - left, y - top, r, np.ones(x.shape[:2], bool), np.zeros_like(wander), 0)
@@ -197,26 +202,33 @@ def _fill(masks, x, y, r, seen, wander, value):  # type: ignore[no-untyped-def]
 
 
 def _wander(frames: int, rows: int, sd: float, rng: np.random.Generator) -> np.ndarray:
-    """Outward shift of the left and right border, float32 `[2, t, rows]` pixels, smooth over five rows or so, cut at 2.5 SD."""
-    steps = rng.standard_normal((2, frames, rows + 4), dtype=np.float32)
+    """Outward shift of the left and right border, float32 `[2, t, rows]` pixels, smooth over seven rows or so, cut at 2.5 SD."""
+    steps = rng.standard_normal((2, frames, rows + 6), dtype=np.float32)
     total = np.zeros((2, frames, rows), np.float32)
-    for shift in range(5):
+    for shift in range(7):
         total += steps[..., shift : shift + rows]
-    return np.clip(total * np.float32(5**-0.5), -2.5, 2.5) * np.float32(sd)
+    return np.clip(total * np.float32(7**-0.5), -2.5, 2.5) * np.float32(sd)
 
 
-def _lost_limbs(body: Capsules, noise: Noise, rng: np.random.Generator) -> np.ndarray:
-    """bool `[t, c]`: capsules that the segmentation misses: one limb for 2-6 frames, in a share `noise.limb` of the walks."""
+def _lost(body: Capsules, noise: Noise, rng: np.random.Generator) -> np.ndarray:
+    """bool `[t, c]`: capsules that the segmentation misses: one limb for 2-6 frames in a share `noise.limb` of the walks, an umbrella in a
+    share `noise.thing`, and a share `noise.dark` of all limbs for long."""
     frames = len(body.ends)
     lost = np.zeros((frames, len(body.parts)), bool)
     happens, limb, length, start = rng.random(), rng.integers(len(_LIMBS)), rng.integers(2, 7), rng.random()
     if happens < noise.limb:
         first = int(start * frames)
         lost[first : first + length, np.isin(body.parts, _LIMBS[limb])] = True
+    if rng.random() < noise.thing:
+        lost[:, np.isin(body.parts, ("umbrella",))] = True
+    for parts, (share, begin, length) in zip(_DARK, rng.random((len(_DARK), 3)), strict=True):
+        if share < noise.dark:
+            first, stop = int(begin * frames / 2), int((1 + begin + length) * frames / 2)
+            lost[first:stop, np.isin(body.parts, parts)] = True
     return lost
 
 
-def _drawn_blots(wide: np.ndarray, share: float, nearest: float, tall: float, rng: np.random.Generator) -> np.ndarray:
+def _drawn_blots(wide: np.ndarray, share: float, nearest: float, size: float, tall: float, rng: np.random.Generator) -> np.ndarray:
     """Ellipses (frame, row, column, half height, half width) `[k, 5]` in a `share` of the frames: centred anywhere on the person
     (`nearest` 0) or near the border, at `nearest` of the half width and beyond. wide: `[t]` columns of the person and the margins."""
     u = rng.random((len(wide), 5))
@@ -224,7 +236,7 @@ def _drawn_blots(wide: np.ndarray, share: float, nearest: float, tall: float, rn
     u = u[at]
     sideways = np.where(u[:, 1] < 0.5, -1, 1) * (nearest + (1 - nearest) * np.abs(2 * u[:, 1] - 1))
     row, column = MARGIN + u[:, 2] * tall, wide[at] / 2 * (1 + 0.8 * sideways)
-    return np.stack([at, row, column, (0.02 + 0.06 * u[:, 3]) * tall, (0.01 + 0.04 * u[:, 4]) * tall], 1)
+    return np.stack([at, row, column, (0.02 + 0.06 * u[:, 3]) * size, (0.01 + 0.04 * u[:, 4]) * size], 1)
 
 
 @njit(cache=True)

@@ -101,7 +101,8 @@ def own_garments(upper: np.random.Generator, lower: np.random.Generator) -> tupl
     """A jacket and trousers; a quarter of all jackets reach down to the thighs, a quarter have no sleeves."""
     u, v = upper.random(3), lower.random()
     length = 0.1 + 0.5 * u[1] if u[1] > 0.75 else 0.0
-    return Coat(thickness=0.004 + 0.03 * u[0], length=length, flare=0.03, hood=0.0, sleeves=bool(u[2] > 0.25)), Trousers(width=0.002 + 0.035 * v)
+    jacket = Coat(thickness=0.004 + 0.03 * u[0], length=length, flare=0.03, hood=0.0, sleeves=bool(u[2] > 0.25))
+    return jacket, Trousers(width=0.002 + 0.035 * v)
 
 
 # -- held --------------------------------------------------------------------------------------------------------------
@@ -130,4 +131,107 @@ def carry_pose(joints: np.ndarray, figure: "Figure") -> np.ndarray:
     for side, pose in holding.items():
         out = across if side == "l" else -across
         for name, (forward, outward, upward) in zip(("elbow", "wrist", "palm", "hand"), _HELD[pose], strict=True):
+            j = joint(f"{side}_{name}")
+            aim = forward * front + outward * out + upward * np.array([0.0, 0.0, 1.0])
+            length = np.sqrt(np.square(bones[:, j - 1]).sum(-1, keepdims=True))
+            joints[:, j] = joints[:, PARENTS[j]] + aim / np.sqrt(np.square(aim).sum(-1, keepdims=True)) * length
+    return joints
+
+
+# -- put on ------------------------------------------------------------------------------------------------------------
+
+COVER = {"trunk": 1.0, "l_arm": 0.8, "r_arm": 0.8, "l_forearm": 0.6, "r_forearm": 0.6, "l_thigh": 0.3, "r_thigh": 0.3}
+"""Share of a coat's thickness on each part."""
+
+
+def dress(b: "Builder", figure: "Figure") -> None:
+    """Adds to a body the capsules of what `figure` wears and carries."""
+    if figure.uniform:
+        for c, part in enumerate(b.parts):
+            if part in UNIFORM:
+                top, low = (FIT * r + (1 - FIT) * UNIFORM[part] * b.unit for r in b.radii[c])
+                b.radii[c] = (top, low)
+    if figure.trousers is not None:
+        for c, part in enumerate(b.parts):
+            _pad(b, c, figure.trousers.width * {"thigh": 0.5, "shank": 1.0, "calf": 1.0}.get(part[2:], 0.0))
+    if figure.coat is not None:
+        _coat(b, figure.coat)
+    if figure.bag is not None:
+        _bag(b, figure.bag)
+    if figure.load is not None:
+        _load(b, figure.load)
+    if figure.umbrella is not None:
+        _umbrella(b, figure.umbrella)
+
+
+def _pad(b: "Builder", c: int, thickness: float) -> None:
+    b.radii[c] = (b.radii[c][0] + thickness * b.unit, b.radii[c][1] + thickness * b.unit)
+
+
+def _coat(b: "Builder", coat: Coat) -> None:
+    """Thicker trunk and sleeves, and a skirt whose hem follows the thighs half-way."""
+    for c, part in enumerate(b.parts):
+        bare = not coat.sleeves and part[2:] in ("arm", "forearm")
+        _pad(b, c, coat.hood if part == "neck" else 0.0 if bare else coat.thickness * COVER.get(part, 0.0))
+    if coat.length <= 0:
+        return
+    at_hip = 0.1 * b.girth["hip"] + coat.thickness
+    hem_radius = at_hip + coat.flare - 0.03
+    drop = (1 + coat.length) * np.sqrt(np.square(b["l_knee"] - b["l_hip"]).sum(-1, keepdims=True)) - 0.3 * b.unit
+    mid_hip, mid_knee = (b["l_hip"] + b["r_hip"]) / 2, (b["l_knee"] + b["r_knee"]) / 2
+    hems = []
+    for side in ("l", "r"):
+        hip = b[f"{side}_hip"]
+        swing = (b[f"{side}_knee"] - hip) * 0.6 + (mid_knee - mid_hip) * 0.4
+        hem = hip * 0.9 + mid_hip * 0.1 + drop * swing / np.sqrt(np.square(swing).sum(-1, keepdims=True))
+        b.add("coat", hip * 0.8 + mid_hip * 0.2, hem, at_hip, hem_radius)
+        hems.append(hem)
+    b.add("coat", mid_hip, (hems[0] + hems[1]) / 2, at_hip, hem_radius)
+    b.add("coat", hems[0], hems[1], hem_radius, hem_radius)
+
+
+def _bag(b: "Builder", bag: Bag) -> None:
+    u, s = b.unit, bag.size
+    if bag.kind == "backpack":
+        back = b["chest"] - (0.14 + 0.04 * s) * u * b.chest_front - b.up * bag.drop * u
+        for sign in (1.0, -1.0):
+            top = back + sign * 0.08 * s * u * b.chest_left + b.up * 0.04 * s * u
+            low = top - b.up * 0.26 * s * u - 0.015 * u * b.chest_front
+            b.add("bag", top, low, 0.075 * s, 0.095 * s)
+        b.add("bag", low, low + 0.16 * s * u * b.chest_left, 0.095 * s, 0.095 * s)
+        return
+    sign = 1.0 if bag.kind == "l" else -1.0
+    hang = b[f"{bag.kind}_hip"] + sign * (0.13 + 0.05 * s) * u * b.hip_left - b.up * bag.drop * u
+    front, rear = hang + 0.12 * s * u * b.hip_front, hang - 0.14 * s * u * b.hip_front
+    b.add("bag", front, rear, 0.07 * s, 0.07 * s)
+    b.add("bag", front - b.up * 0.09 * s * u, rear - b.up * 0.09 * s * u, 0.075 * s, 0.075 * s)
+    b.add("bag", front * 0.5 + rear * 0.5, b[f"{bag.kind}_shoulder"] + b.up * 0.04 * u, 0.02, 0.02)
+
+
+def _load(b: "Builder", load: Load) -> None:
+    u, s = b.unit, load.size
+    if load.kind == "box":
+        middle = (b["l_hand"] + b["r_hand"]) / 2 + 0.06 * u * b.chest_front
+        for up in (-0.06, 0.08):
+            at = middle + up * s * u * b.up
+            b.add("load", at - 0.13 * s * u * b.chest_left, at + 0.13 * s * u * b.chest_left, 0.11 * s, 0.11 * s)
+        return
+    grip = b[f"{load.kind}_hand"]
+    for down in (0.1, 0.19, 0.28, 0.36):
+        at = grip - down * s * u * b.up
+        b.add("load", at + 0.2 * s * u * b.hip_front, at - 0.2 * s * u * b.hip_front, 0.065, 0.065)
+
+
+def _umbrella(b: "Builder", umbrella: Umbrella) -> None:
+    """Shaft and canopy: a flat cap of spokes that leans a little forwards."""
+    u = b.unit
+    grip = b[f"{umbrella.hand}_hand"]
+    top = grip + umbrella.shaft * u * (0.97 * b.up - 0.12 * b.chest_front)
+    b.add("umbrella", grip - 0.12 * u * b.up, top, 0.012, 0.012)
+    rims = []
+    for angle in np.arange(6) * np.pi / 3:
+        spread = round(float(np.cos(angle)), 9) * b.chest_front + round(float(np.sin(angle)), 9) * b.chest_left
+        rims.append(top + umbrella.reach * u * spread - 0.16 * u * b.up)
+        b.add("umbrella", top, rims[-1], 0.05, 0.03)
+    for one, other in zip(rims, rims[1:] + rims[:1], strict=True):
         b.add("umbrella", one, other, 0.03, 0.03)

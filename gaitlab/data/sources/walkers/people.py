@@ -15,7 +15,7 @@ import numpy as np
 from gaitlab.data.sources.walkers.body import REGIONS, STATURE, Figure
 from gaitlab.data.sources.walkers.fit import TABLE, waves
 from gaitlab.data.sources.walkers.garments import Wardrobe, carry_pose, dressed, own_garments
-from gaitlab.data.sources.walkers.skeleton import ARMS, BONES, FEET, SHAFTS, TRUNK, chain, joint
+from gaitlab.data.sources.walkers.skeleton import ARMS, BONES, FEET, SHAFTS, THIGHS, TRUNK, chain, joint
 
 # mean, SD between people, day to day, trial to trial
 CADENCE = (0.87, 0.085, 0.044, 0.025)
@@ -32,6 +32,9 @@ START = (0.15, 0.1)
 """SD of where a walk is met, forwards and sideways (metres): nothing that tells people apart."""
 STRIDE_OVER_REACH = 1.85
 """Stride length over the ankle's fore-aft excursion about the pelvis, in the recorded walks (1.76 to 2.03)."""
+
+THIGH_SWING = 0.8
+"""Factor on the thighs' share of the swing."""
 
 BONE_SD = {
     "knee": 0.041, "ankle": 0.037, "ball": 0.05, "toe": 0.05, "hip": 0.034, "shoulder": 0.058, "elbow": 0.055, "wrist": 0.088,
@@ -135,7 +138,7 @@ def event(
 
     lengths = _mean_bones() * bones
     lengths = lengths * stature / _height(lengths)
-    cadence, stride = max(0.5, float(cadence)), max(0.6, float(stride)) * stature / STATURE
+    cadence, stride = max(0.5, float(cadence)), max(0.6, float(stride))
     series = _with_stride(series, lengths, stride)
     count = int(trial.integers(frames[0], frames[1] + 1))
     phase = 2 * np.pi * (trial.random() + cadence * np.arange(count) / fps)
@@ -192,9 +195,11 @@ def _directions(series: np.ndarray, phase: np.ndarray) -> np.ndarray:
 
 def _with_stride(series: np.ndarray, lengths: np.ndarray, stride: float) -> np.ndarray:
     """Leg swing scaled to a stride of so many metres: the tangents of thigh and shank lean are multiplied (short steps have
-    straighter knees), and the feet's motion about their mean."""
+    straighter knees), and the feet's motion about their mean. Thighs swing less than in the recorded walks, which are faster than the
+    measured ones; `census` holds that against the measured excursion."""
     phase = 2 * np.pi * np.arange(24) / 24
     series = series.copy()
+    series[:, THIGHS, 0] *= THIGH_SWING
     for _ in range(2):
         ankles = chain(_directions(series, phase), lengths)[:, [joint("l_ankle"), joint("r_ankle")], 0]
         swing = np.clip(stride / (STRIDE_OVER_REACH * np.ptp(ankles, axis=0).mean()), 0.6, 1.5)

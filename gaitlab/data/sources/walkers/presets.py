@@ -11,11 +11,11 @@ TINY = WalkersSource(name="walkers-tiny", train_subjects=6, validation_subjects=
 DEMO = WalkersSource(train_subjects=120, validation_subjects=10, test_subjects=50, modalities=("silhouette",))
 """A minute or two on two cores."""
 
-STANDARD = WalkersSource(name="walkers-standard", train_subjects=1000, validation_subjects=100, test_subjects=200)
-"""140,000 walks; what methods are compared on."""
+STANDARD = WalkersSource(name="walkers-standard", train_subjects=1000, validation_subjects=100, test_subjects=100)
+"""130,000 walks; what methods are compared on."""
 
 LARGE = replace(STANDARD, name="walkers-large", train_subjects=5000, validation_subjects=500, test_subjects=1000)
-"""700,000 walks: for a cluster (`--ray`)."""
+"""700,000 walks, for a cluster (`--ray`)."""
 
 CLOTHES = WalkersSource(
     name="walkers-cc",

@@ -24,14 +24,14 @@ def seen(
         azimuth = np.radians(station.camera.azimuth)
         toward = np.round([np.cos(azimuth), np.sin(azimuth)], 9)
         between = occluder(stream(seed, walk.key, "occluder"), toward, station.camera.distance, len(joints))
-    dark = NIGHT if "night" in walk.conditions else 1.0
+    dark = "night" in walk.conditions
     return observe(
         joints,
         body,
         station,
-        Noise().scaled(noise * dark),
+        (NIGHT if dark else Noise()).scaled(noise),
         stream(seed, walk.key),
         modalities,
         occluder=between,
-        keypoint_noise=noise * (1 + dark) / 2,
+        keypoint_noise=noise * (2 if dark else 1),
     )

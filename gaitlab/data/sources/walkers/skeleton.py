@@ -18,6 +18,7 @@ MIRROR = np.array([JOINTS.index({"l": "r", "r": "l"}[j[0]] + j[1:] if j[1] == "_
 
 SHAFTS = np.array([bone[2:] in ("knee", "ankle") for bone in BONES])
 """Thighs and shanks."""
+THIGHS = np.array([bone[2:] == "knee" for bone in BONES])
 FEET = np.array([bone[2:] in ("ball", "toe") for bone in BONES])
 ARMS = np.array([bone[2:] in ("elbow", "wrist", "palm", "hand") for bone in BONES])
 TRUNK = np.array([bone in ("spine1", "spine2", "chest", "neck1", "l_shoulder", "r_shoulder") for bone in BONES])

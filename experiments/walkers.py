@@ -1,0 +1,72 @@
+"""Recognisers on the embedded benchmark at its standard size: a thousand people to learn from, a hundred to be found again.
+
+Full width is for a GPU. `-small` is a quarter of the width behind a stem of stride 2, 16 frames, for two CPU cores; the three `-small`
+ones share data, budget and optimiser, and differ in the network (and GaitSet in its loss: it has no identity classifier).
+"""
+
+from dataclasses import replace
+
+from experiments.supervised import DEEPGAITV2, GAITBASE, GAITSET
+from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
+from gaitlab.backbones.gaitbase import GaitBaseConfig
+from gaitlab.backbones.gaitset import GaitSetConfig
+from gaitlab.data.sources.walkers.presets import CLOTHES, STANDARD, WILD
+from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, TrainConfig
+from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.types import Augment, ClipSpec
+
+SILHOUETTES = DataConfig(root="walkers-standard-silhouettes", make=replace(STANDARD, modalities=("silhouette",)))
+"""The silhouettes of `walkers-standard`, bit for bit; generated in a quarter of the time."""
+
+GAITBASE_WALKERS = Experiment(
+    name="gaitbase-walkers",
+    method=GAITBASE,
+    data=replace(SILHOUETTES, subjects_per_batch=16, walks_per_subject=8),
+    optim=OptimConfig(name="sgd", lr=0.1, weight_decay=5e-4, milestones=(8_000, 14_000, 18_000)),
+    train=TrainConfig(steps=20_000, precision="bfloat16"),
+    benchmarks=(Benchmark(protocol="walkers"),),
+)
+GAITSET_WALKERS = replace(GAITBASE_WALKERS, name="gaitset-walkers", method=GAITSET)
+DEEPGAITV2_WALKERS = replace(GAITBASE_WALKERS, name="deepgaitv2-walkers", method=DEEPGAITV2)
+GAITBASE_WALKERS_CC = replace(
+    GAITBASE_WALKERS,
+    name="gaitbase-walkers-cc",
+    data=replace(GAITBASE_WALKERS.data, root="walkers-cc", make=CLOTHES),
+    benchmarks=(Benchmark(protocol="walkers-cc"),),
+)
+GAITBASE_WALKERS_WILD = replace(
+    GAITBASE_WALKERS,
+    name="gaitbase-walkers-wild",
+    data=replace(GAITBASE_WALKERS.data, root="walkers-wild", make=WILD, walks_per_subject=4),
+    benchmarks=(Benchmark(protocol="walkers-wild"),),
+)
+
+_CLIP = ClipSpec(frames=16, order="unordered", augment=Augment(flip=0.5))
+GAITBASE_SMALL = Experiment(
+    name="gaitbase-walkers-small",
+    method=SupervisedConfig(backbone=GaitBaseConfig(channels=(16, 32, 64, 128), stem_stride=2, bins=(8,)), clip=_CLIP, embedding=64),
+    data=SILHOUETTES,
+    optim=OptimConfig(name="adamw", lr=2e-3, weight_decay=1e-2, schedule="cosine", warmup=50),
+    train=TrainConfig(steps=1200, precision="bfloat16", log_every=100, checkpoint_every=300),
+    benchmarks=(Benchmark(protocol="walkers"),),
+)
+GAITSET_SMALL = replace(
+    GAITBASE_SMALL,
+    name="gaitset-walkers-small",
+    method=SupervisedConfig(backbone=GaitSetConfig(channels=(8, 16, 32)), clip=_CLIP, embedding=64, neck=False),
+)
+DEEPGAITV2_SMALL = replace(
+    GAITBASE_SMALL,
+    name="deepgaitv2-walkers-small",
+    method=SupervisedConfig(
+        backbone=DeepGaitV2Config(channels=(16, 32, 64, 128), stem_stride=2, bins=(8,)), clip=replace(_CLIP, order="ordered"), embedding=64
+    ),
+)
+
+ALL = {
+    experiment.name: experiment
+    for experiment in (
+        GAITBASE_WALKERS, GAITSET_WALKERS, DEEPGAITV2_WALKERS, GAITBASE_WALKERS_CC, GAITBASE_WALKERS_WILD,
+        GAITBASE_SMALL, GAITSET_SMALL, DEEPGAITV2_SMALL,
+    )
+}  # fmt: skip
