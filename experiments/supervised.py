@@ -9,7 +9,7 @@ from dataclasses import replace
 from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.data.sources.walkers import WalkersSource
+from gaitlab.data.sources.walkers import presets
 from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import Augment, ClipSpec
@@ -21,7 +21,7 @@ DEMO = Experiment(
         clip=ClipSpec(frames=8, order="unordered", augment=Augment(flip=0.5)),
         embedding=64,
     ),
-    data=DataConfig(root="walkers-demo", make=WalkersSource(name="walkers")),
+    data=DataConfig(root="walkers-demo", make=presets.DEMO),
     optim=OptimConfig(name="adamw", lr=2e-3, weight_decay=1e-2, schedule="cosine", warmup=50),
     train=TrainConfig(steps=1000, precision="bfloat16", log_every=50, checkpoint_every=250),
     benchmarks=(Benchmark(protocol="walkers"),),

@@ -1,6 +1,6 @@
 """Recognisers on the embedded benchmark at its standard size: a thousand people to learn from, a hundred to be found again.
 
-Full width is for a GPU. `-small` is a quarter of the width behind a stem of stride 2, 16 frames, for two CPU cores; the three `-small`
+Full width is for a GPU. `-small` is a quarter of the width behind a stem of stride 2, 12 frames, for two CPU cores; the three `-small`
 ones share data, budget and optimiser, and differ in the network (and GaitSet in its loss: it has no identity classifier).
 """
 
@@ -41,7 +41,7 @@ GAITBASE_WALKERS_WILD = replace(
     benchmarks=(Benchmark(protocol="walkers-wild"),),
 )
 
-_CLIP = ClipSpec(frames=16, order="unordered", augment=Augment(flip=0.5))
+_CLIP = ClipSpec(frames=12, order="unordered", augment=Augment(flip=0.5))
 GAITBASE_SMALL = Experiment(
     name="gaitbase-walkers-small",
     method=SupervisedConfig(backbone=GaitBaseConfig(channels=(16, 32, 64, 128), stem_stride=2, bins=(8,)), clip=_CLIP, embedding=64),

@@ -1,7 +1,7 @@
 """`make demo`: GaitBase, reduced, from nothing to a table: walkers are generated, a network learns them and is tested on people
-it has never seen, across views, bags and coats, and on recorded people where there is a recording.
+it has never seen, across views and eight conditions, and on recorded people where there is a recording.
 
-Takes the arguments of `pipelines/local.py`. $GAITLAB_MOCAP names the recording (an npz of joints).
+Takes the arguments of `pipelines/local.py`. $GAITLAB_MOCAP names the recording (an npz of joints, or a folder of .asf and .amc).
 """
 
 import os
@@ -21,8 +21,9 @@ def demo(command: Command) -> None:
     """The experiment, with the recorded walkers as a second benchmark if they are there."""
     experiment = command.experiment
     if RECORDING.exists() and not command.resume:
-        recorded = Benchmark(protocol="mocap", data=DataConfig(root="mocap", make=MocapSource(root=str(RECORDING.resolve()))))
-        experiment = replace(experiment, benchmarks=(*experiment.benchmarks, recorded))
+        recorded = MocapSource(root=str(RECORDING.resolve()), modalities=("silhouette",))
+        test = Benchmark(protocol="mocap", data=DataConfig(root="mocap", make=recorded))
+        experiment = replace(experiment, benchmarks=(*experiment.benchmarks, test))
     local(replace(command, experiment=experiment))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 if "GAITLAB_TESTS_HOME" not in os.environ:  # a child process that imports this file stays in its parent's home
@@ -17,7 +18,7 @@ import torch
 
 from gaitlab.data.ingest import ingest
 from gaitlab.data.schema import MANIFEST
-from gaitlab.data.sources.walkers import WalkersSource
+from gaitlab.data.sources.walkers import presets
 from gaitlab.data.store import Store
 
 torch.set_num_threads(min(2, os.cpu_count() or 1))
@@ -25,8 +26,8 @@ torch.set_num_threads(min(2, os.cpu_count() or 1))
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("GAITLAB_SHARED", ROOT.parent / "shared"))
 
-TINY = WalkersSource(name="tiny", train_subjects=6, validation_subjects=2, test_subjects=3, views=(0, 90), takes=1, frames=(12, 18))
-"""11 people, 132 walks: the smallest set on which every link of the chain has something to do."""
+TINY = replace(presets.TINY, modalities=("silhouette",))
+"""11 people, 352 walks: the smallest set on which every link of the chain has something to do."""
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from gaitlab.data.sources.sensors.capsules import Capsules
 from gaitlab.data.sources.sensors.observe import MODALITIES, Station
 from gaitlab.data.sources.walkers.body import REGIONS, STATURE, average, capsules
 from gaitlab.data.sources.walkers.garments import carry_pose, dressed
-from gaitlab.data.sources.walkers.people import DAY, _girths, stream
+from gaitlab.data.sources.walkers.people import DAY, girths, stream
 from gaitlab.data.sources.walkers.scene import seen
 from gaitlab.data.sources.walkers.skeleton import BONES, bones_of, chain, face_forward
 from gaitlab.data.sources.walkers.source import CONDITIONS, VERSION
@@ -156,7 +156,7 @@ def event(source: MocapSource, subject: str, session: str, conditions: tuple[str
     day = stream(seed, subject, session, clip)
     joints = _reboned(joints, recording.bones if source.body == "mean" else None, day)
     if source.girths == "drawn":
-        girth = _girths(stream(seed, subject, "girth")) + _girths(day, DAY["girth"], DAY["region"])
+        girth = girths(stream(seed, subject, "girth")) + girths(day, DAY["girth"], DAY["region"])
     else:
         girth = GIRTH_JITTER * (day.standard_normal() + 0.6 * day.standard_normal(len(REGIONS)))
     stature = STATURE * _leg(np.linalg.norm(bones_of(joints[0]), axis=-1)) / _leg(recording.bones)

@@ -88,7 +88,7 @@ def _bone_ratios(rng: np.random.Generator) -> np.ndarray:
     return np.array([draws[bone[2:] if bone[1] == "_" else bone.rstrip("12").replace("chest", "spine").split("_")[0]] for bone in BONES])
 
 
-def _girths(rng: np.random.Generator, overall: float = 1.0, region: float = 1.0) -> np.ndarray:
+def girths(rng: np.random.Generator, overall: float = 1.0, region: float = 1.0) -> np.ndarray:
     """Log girth `[12]`: a common part and one per region, times the factors; head, hands and feet vary less."""
     reach = np.array([0.35 if name in ("head", "hand", "foot", "ankle") else 1.0 for name in REGIONS])
     return reach * (overall * GIRTH_SD * rng.standard_normal() + region * REGION_SD * rng.standard_normal(len(REGIONS)))
@@ -125,7 +125,7 @@ def event(
     trial = stream(seed, subject, session, what, take)
     clothes = stream(seed, subject, session, what, "clothes")
     bones = np.exp(_bone_ratios(person) + DAY["bones"] * _bone_ratios(day))
-    girth = _girths(person) + _girths(day, DAY["girth"], DAY["region"]) + _girths(trial, TAKE["girth"], TAKE["girth"])
+    girth = girths(person) + girths(day, DAY["girth"], DAY["region"]) + girths(trial, TAKE["girth"], TAKE["girth"])
     belly = 0.015 + 0.014 * person.standard_normal() + 0.006 * day.standard_normal()
     series = table()["mean"] + _motion(person) + DAY["motion"] * _motion(day) + TAKE["motion"] * _motion(trial)
     cadence, stride = np.array([CADENCE[0], STRIDE[0]]) + _pace(person, 1) + _pace(day, 2) + _pace(trial, 3)
