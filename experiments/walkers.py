@@ -47,7 +47,7 @@ GAITBASE_SMALL = Experiment(
     method=SupervisedConfig(backbone=GaitBaseConfig(channels=(16, 32, 64, 128), stem_stride=2, bins=(8,)), clip=_CLIP, embedding=64),
     data=SILHOUETTES,
     optim=OptimConfig(name="adamw", lr=2e-3, weight_decay=1e-2, schedule="cosine", warmup=50),
-    train=TrainConfig(steps=1200, precision="bfloat16", log_every=100, checkpoint_every=300),
+    train=TrainConfig(steps=900, precision="bfloat16", log_every=100, checkpoint_every=300),
     benchmarks=(Benchmark(protocol="walkers"),),
 )
 GAITSET_SMALL = replace(

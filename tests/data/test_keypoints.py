@@ -18,7 +18,7 @@ FAR_SIDE = [j for j, name in enumerate(JOINTS) if name.startswith("r_") and name
 @pytest.fixture(scope="module")
 def joints() -> np.ndarray:
     """The average person on a treadmill `[t, 27, 3]` m."""
-    return walk(table()["mean"], table()["bones"] * 1.6, 2 * np.pi * 0.9 * np.arange(FRAMES) / 25, 0.0)
+    return walk(table()["mean"], table()["bones"] * 1.6, 2 * np.pi * 0.9 * np.arange(FRAMES) / 25, 0.0)[0]
 
 
 def seen(joints: np.ndarray, camera: Camera, strength: float, occluder: Capsules | None = None, seed: int = 0) -> np.ndarray:

@@ -64,11 +64,8 @@ class Umbrella:
     shaft: float = 0.65
 
 
-UNIFORM = {
-    "trunk": 0.125, "l_arm": 0.066, "r_arm": 0.066, "l_forearm": 0.052, "r_forearm": 0.052, "l_thigh": 0.092, "r_thigh": 0.092,
-    "l_shank": 0.07, "r_shank": 0.07, "l_calf": 0.064, "r_calf": 0.064,
-}  # fmt: skip
-"""Radius of the one uniform on each part; cloth follows the body by `FIT`."""
+UNIFORM = np.array([0, 0, 1.25, 1.2, 1.3, 1.15, 1.15, 1.35, 0, 1.4, 0, 0])
+"""Girth of the one jacket and the one pair of trousers, in the order of `body.REGIONS`; 0: bare. Cloth follows the body by `FIT`."""
 FIT = 0.35
 
 # -- what is drawn for a condition -------------------------------------------------------------------------------------
@@ -84,7 +81,8 @@ def dressed(figure: "Figure", conditions: tuple[str, ...], rng: np.random.Genera
         skirt = Coat(thickness=0.012 + 0.012 * u[1], length=0.8 + 0.4 * u[2], flare=0.05 + 0.06 * u[3], hood=0.0)
         figure = replace(figure, coat=skirt)
     if "uniform" in conditions:
-        figure = replace(figure, uniform=True)
+        girth = np.where(UNIFORM > 0, FIT * figure.girth + (1 - FIT) * UNIFORM, figure.girth)
+        figure = replace(figure, girth=girth, uniform=True)
     if "bag" in conditions:
         kind = ("backpack", "backpack", "l", "r")[int(4 * u[5])]
         figure = replace(figure, bag=Bag(kind=kind, size=0.8 + 0.45 * u[6], drop=0.12 * u[7] - 0.02))
@@ -108,7 +106,7 @@ def own_garments(upper: np.random.Generator, lower: np.random.Generator) -> tupl
 # -- held --------------------------------------------------------------------------------------------------------------
 
 _HELD = {  # directions of upper arm, forearm, palm and fingers: forwards, outwards, upwards
-    "box": ((0.15, 0.2, -1.0), (1.0, -0.25, 0.1), (1.0, -0.25, 0.1), (1.0, -0.25, 0.1)),
+    "box": ((-0.1, 0.2, -1.0), (1.0, -0.1, -0.15), (1.0, -0.1, -0.15), (1.0, -0.6, 0.0)),
     "case": ((0.02, 0.12, -1.0), (0.06, 0.04, -1.0), (0.06, 0.04, -1.0), (0.06, 0.04, -1.0)),
     "umbrella": ((0.35, 0.25, -1.0), (0.75, -0.1, 0.8), (0.75, -0.1, 0.8), (0.3, -0.1, 1.0)),
 }
@@ -146,11 +144,6 @@ COVER = {"trunk": 1.0, "l_arm": 0.8, "r_arm": 0.8, "l_forearm": 0.6, "r_forearm"
 
 def dress(b: "Builder", figure: "Figure") -> None:
     """Adds to a body the capsules of what `figure` wears and carries."""
-    if figure.uniform:
-        for c, part in enumerate(b.parts):
-            if part in UNIFORM:
-                top, low = (FIT * r + (1 - FIT) * UNIFORM[part] * b.unit for r in b.radii[c])
-                b.radii[c] = (top, low)
     if figure.trousers is not None:
         for c, part in enumerate(b.parts):
             _pad(b, c, figure.trousers.width * {"thigh": 0.5, "shank": 1.0, "calf": 1.0}.get(part[2:], 0.0))
@@ -211,10 +204,10 @@ def _bag(b: "Builder", bag: Bag) -> None:
 def _load(b: "Builder", load: Load) -> None:
     u, s = b.unit, load.size
     if load.kind == "box":
-        middle = (b["l_hand"] + b["r_hand"]) / 2 + 0.06 * u * b.chest_front
-        for up in (-0.06, 0.08):
-            at = middle + up * s * u * b.up
-            b.add("load", at - 0.13 * s * u * b.chest_left, at + 0.13 * s * u * b.chest_left, 0.11 * s, 0.11 * s)
+        middle = (b["l_wrist"] + b["r_wrist"]) / 2 + (0.02 + 0.05 * s) * u * b.chest_front + 0.04 * u * b.up
+        for up, ahead in ((-0.06, -0.05), (-0.06, 0.05), (0.06, -0.05), (0.06, 0.05)):
+            at = middle + up * s * u * b.up + ahead * s * u * b.chest_front
+            b.add("load", at - 0.13 * s * u * b.chest_left, at + 0.13 * s * u * b.chest_left, 0.085 * s, 0.085 * s)
         return
     grip = b[f"{load.kind}_hand"]
     for down in (0.1, 0.19, 0.28, 0.36):
@@ -223,7 +216,7 @@ def _load(b: "Builder", load: Load) -> None:
 
 
 def _umbrella(b: "Builder", umbrella: Umbrella) -> None:
-    """Shaft and canopy: a flat cap of spokes that leans a little forwards."""
+    """Shaft and canopy: a flat cap of spokes, with a ring between top and rim that closes it."""
     u = b.unit
     grip = b[f"{umbrella.hand}_hand"]
     top = grip + umbrella.shaft * u * (0.97 * b.up - 0.12 * b.chest_front)
@@ -231,7 +224,8 @@ def _umbrella(b: "Builder", umbrella: Umbrella) -> None:
     rims = []
     for angle in np.arange(6) * np.pi / 3:
         spread = round(float(np.cos(angle)), 9) * b.chest_front + round(float(np.sin(angle)), 9) * b.chest_left
-        rims.append(top + umbrella.reach * u * spread - 0.16 * u * b.up)
+        rims.append(top + umbrella.reach * u * spread - 0.15 * u * b.up)
         b.add("umbrella", top, rims[-1], 0.05, 0.03)
     for one, other in zip(rims, rims[1:] + rims[:1], strict=True):
         b.add("umbrella", one, other, 0.03, 0.03)
+        b.add("umbrella", 0.45 * top + 0.55 * one, 0.45 * top + 0.55 * other, 0.05, 0.05)

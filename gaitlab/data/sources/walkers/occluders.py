@@ -11,7 +11,7 @@ def occluder(rng: np.random.Generator, toward: np.ndarray, distance: float, fram
     """Capsules `[frames, c]` that hide part of whoever walks around the origin from a sensor in the direction `toward` (unit vector
     `[2]`), `distance` m away: 1.2 to 2 m before the walker, at most half-way to the sensor.
 
-    post: everything in one or two columns, for some of the frames. wall: the legs, up to 0.2 to 0.6 m. passer-by: somebody who
+    post: everything in one or two columns, for some of the frames. wall: the legs, up to 0.35 to 0.65 m. passer-by: somebody who
     crosses the view at a walking pace.
     """
     if distance < 2:
@@ -29,7 +29,7 @@ def occluder(rng: np.random.Generator, toward: np.ndarray, distance: float, fram
     if kind == "post":
         spans, radii = [(at(0, -0.5), at(0, 3.0))], [0.05 + 0.08 * u[2]]
     elif kind == "wall":
-        height, thick = 0.2 + 0.4 * u[2], 0.1
+        height, thick = 0.35 + 0.3 * u[2], 0.1
         rows = np.arange(0, height - thick, thick)
         spans, radii = [(at(-2.5, z), at(2.5, z)) for z in [*rows, height - thick]], [thick] * (len(rows) + 1)
     else:

@@ -30,14 +30,14 @@ HEADING, TURNING = 3.0, 5.0
 """SD of the path's direction (degrees), and of what it turns on the way (degrees a metre)."""
 START = (0.15, 0.1)
 """SD of where a walk is met, forwards and sideways (metres): nothing that tells people apart."""
-STRIDE_OVER_REACH = 1.85
+STRIDE_OVER_REACH = 1.8
 """Stride length over the ankle's fore-aft excursion about the pelvis, in the recorded walks (1.76 to 2.03)."""
 
-THIGH_SWING = 0.8
+THIGH_SWING = 0.74
 """Factor on the thighs' share of the swing."""
 
 BONE_SD = {
-    "knee": 0.041, "ankle": 0.037, "ball": 0.05, "toe": 0.05, "hip": 0.034, "shoulder": 0.058, "elbow": 0.055, "wrist": 0.088,
+    "knee": 0.047, "ankle": 0.041, "ball": 0.05, "toe": 0.05, "hip": 0.034, "shoulder": 0.058, "elbow": 0.055, "wrist": 0.088,
     "palm": 0.06, "hand": 0.06, "spine": 0.03, "neck": 0.06, "head": 0.03,
 }  # fmt: skip
 """Relative SD between people of each pair of bones (thigh, shank, foot, toes, half hip, half shoulder, upper arm, forearm, ...)."""
@@ -47,7 +47,7 @@ GIRTH_SD = 0.13
 REGION_SD = 0.07
 DAY = {"motion": 0.55, "bones": 0.3, "girth": 0.5, "region": 0.9}
 """Day-to-day SD over the SD between people; regions change most, with what is worn."""
-TAKE = {"motion": 0.2, "girth": 0.15}
+TAKE = {"motion": 0.25, "girth": 0.15}
 """The same from walk to walk of a day."""
 
 
@@ -199,11 +199,11 @@ def _with_stride(series: np.ndarray, lengths: np.ndarray, stride: float) -> np.n
     measured ones; `census` holds that against the measured excursion."""
     phase = 2 * np.pi * np.arange(24) / 24
     series = series.copy()
-    series[:, THIGHS, 0] *= THIGH_SWING
+    series[1:, THIGHS, 0] *= THIGH_SWING
     for _ in range(2):
         ankles = chain(_directions(series, phase), lengths)[:, [joint("l_ankle"), joint("r_ankle")], 0]
         swing = np.clip(stride / (STRIDE_OVER_REACH * np.ptp(ankles, axis=0).mean()), 0.6, 1.5)
-        series[:, SHAFTS, 0] *= swing
+        series[1:, SHAFTS, 0] *= swing
         series[1:, FEET] *= swing
     return series
 

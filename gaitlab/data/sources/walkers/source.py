@@ -13,7 +13,7 @@ from gaitlab.data.sources.walkers.body import capsules
 from gaitlab.data.sources.walkers.people import Event, Wardrobe, event
 from gaitlab.data.sources.walkers.scene import seen
 
-VERSION = 3
+VERSION = 4
 """Raised with every change that alters a pixel."""
 
 CONDITIONS = ("normal", "bag", "clothing", "carrying", "umbrella", "uniform", "occlusion", "night")
