@@ -18,12 +18,14 @@ DEMO = Experiment(
     name="demo",
     method=SupervisedConfig(
         backbone=GaitBaseConfig(channels=(16, 32, 64, 128), stem_stride=2, bins=(8,)),
-        clip=ClipSpec(frames=8, order="unordered", augment=Augment(flip=0.5)),
+        clip=ClipSpec(frames=6, order="unordered", augment=Augment(flip=0.5)),
         embedding=64,
+        triplet_on="normalised",
+        embed_from="normalised",
     ),
     data=DataConfig(root="walkers-demo", make=presets.DEMO),
     optim=OptimConfig(name="adamw", lr=2e-3, weight_decay=1e-2, schedule="cosine", warmup=50),
-    train=TrainConfig(steps=1000, precision="bfloat16", log_every=50, checkpoint_every=250),
+    train=TrainConfig(steps=2500, precision="bfloat16", log_every=50, checkpoint_every=250),
     benchmarks=(Benchmark(protocol="walkers"),),
 )
 """GaitBase at a quarter of its width on the embedded walkers: minutes on two cores."""

@@ -31,7 +31,7 @@ from gaitlab.experiment import DataConfig
 from gaitlab.tracking.provenance import commit, hardware_line
 from gaitlab.tracking.results import ResultRow, write_results
 from gaitlab.tracking.runs import run_folder
-from gaitlab.training.benchmark import classical, rank
+from gaitlab.training.benchmark import check, classical, rank
 from gaitlab.training.fit import trained
 from gaitlab.training.run import LocalRun
 
@@ -53,10 +53,9 @@ class Arguments:
 
 
 def cues(source: Generated, index: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What one could know of a walk besides its looks, float32 `[n, 1, d]` each, from the generator's own books."""
+    """What one could know of a walk besides its looks, float64 `[n, 1, d]` each, from the generator's own books."""
     walk_of = {walk.key: walk for walk in source.walks()}
-    truth = {walk: source.event(walk_of[walk]) for walk in index["key"]}
-    events = [truth[key] for key in index["key"]]
+    events = [source.event(walk_of[key]) for key in index["key"]]
     found = {
         "speed": [[e.speed] for e in events],
         "cadence": [[e.cadence] for e in events],
@@ -64,7 +63,12 @@ def cues(source: Generated, index: pd.DataFrame) -> dict[str, np.ndarray]:
         "stature": [[e.stature] for e in events],
         "start position": [list(e.start) for e in events],
     }
-    return {name: np.array(values, np.float32)[:, None] for name, values in found.items()}
+    return {name: np.array(values)[:, None] for name, values in found.items()}
+
+
+def centred(x: np.ndarray) -> np.ndarray:
+    """`x [n, 1, d]` about its mean, float32. Distances come from sums of squares, which would drown differences far from 0."""
+    return (x - x.mean(0, dtype=np.float64)).astype(np.float32)
 
 
 def tables(source: SourceConfig | None, store: Store, learnt_from: Store, p: RetrievalProtocol) -> Mapping[str, pd.DataFrame]:
@@ -73,7 +77,7 @@ def tables(source: SourceConfig | None, store: Store, learnt_from: Store, p: Ret
     rows = np.union1d(chosen.gallery, chosen.probes)
     index = store.index.iloc[rows]
     single = {"mean width": width(store, rows)} | (cues(source, index) if isinstance(source, Generated) else {})
-    found = {"chance": chance(index, p)} | {name: evaluate(x, index, p).table for name, x in single.items()}
+    found = {"chance": chance(index, p)} | {name: evaluate(centred(x), index, p).table for name, x in single.items()}
     return found | {name: result.table for name, result in classical(store, rows, p, learnt_from).items()}
 
 
@@ -108,32 +112,40 @@ def main() -> None:
     data = SILHOUETTES
     if asked.recording:
         recorded = MocapSource(root=str(Path(asked.recording).expanduser().resolve()), modalities=("silhouette",))
-        data = DataConfig(root="mocap", make=recorded)
+        data = DataConfig(root="recorded", make=recorded)  # not "mocap": shards of that name would stand in for the recording
     p, store = protocol(asked.protocol or ("mocap" if asked.recording else "walkers")), open_data(data)
-    rows = [row for label, table in tables(data.make, store, people, p).items() for row in results(label, 0, "-", table)]
+    networks = []
     for name in asked.runs:
         run = LocalRun(partial(run_folder, name))
         experiment, method = trained(run_folder(name), run)
+        check(experiment, store, p)
+        networks.append((name, run, experiment, method))
+    rows = [row for label, table in tables(data.make, store, people, p).items() for row in results(label, 0, "-", table)]
+    for name, run, experiment, method in networks:
         rows += results(experiment.name, experiment.seed, name, rank(experiment, method, store, p, run)[0].table)
     print(text(rows))
     if asked.out:
         name, title, notes = RECORDED if asked.recording else GENERATED
-        write_results(name, title, rows, notes.format(walkers=people.hash[:12], data=store.hash[:12]), asked.out)
+        walks = store.index[store.index["split"] == p.split]
+        facts = {"people": walks["subject"].nunique(), "views": walks["view"].nunique(), "clips": walks["source"].nunique()}
+        data, learnt = store.hash[:12], people.hash[:12]
+        write_results(name, title, rows, notes.format(protocol=p.name, data=data, learnt=learnt, **facts), asked.out)
 
 
 GENERATED = (
     "walkers-difficulty",
     "How hard the embedded walkers are, and for what",
-    """Rank-1 on 100 people never trained on, 6 views, 30 to 40 frames. Gallery: plain walks of the first day; probes: the second day.
-Cross view is the mean over pairs of different views. Cues are nearest neighbours of one quantity of the walk, taken from the generator's
-books, and of the mean width of a silhouette. GEI + LDA and the networks learnt from 1,000 other people. Data {data}.""",
+    """Rank-1 on {people} people never trained on, {views} views, protocol {protocol}. Gallery: plain walks of the first day; probes: the
+second day. Cross view is the mean over pairs of different views. Cues are nearest neighbours of one quantity of the walk, taken from the
+generator's books, and of the mean width of a silhouette. GEI + LDA and the networks learnt from 1,000 other people. Data {data}.""",
 )
 RECORDED = (
     "walkers-to-mocap",
     "Trained on walkers, tested on recorded people",
-    """Rank-1 on recorded people (CMU, 8 people, 37 clips) whom neither the networks nor the discriminants were trained on; their mean
-motion shaped the generator. 11 views; gallery: plain walks of each one's first clip, probes: the other clips. Learnt from 1,000
-generated people ({walkers}). Data {data}. The data used in this project was obtained from mocap.cs.cmu.edu.""",
+    """Rank-1 on {people} recorded people ({clips} clips, {views} views), protocol {protocol}, on whom neither the networks nor the
+discriminants were trained. Gallery: plain walks of each one's first clip; probes: the other clips. Learnt from 1,000 generated people
+({learnt}). Data {data}. The generator's motion (its mean and its components) was fitted to eight people of the CMU database: where they
+are the recorded ones, the generator has seen them. The data used in this project was obtained from mocap.cs.cmu.edu.""",
 )
 
 

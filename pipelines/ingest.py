@@ -81,7 +81,7 @@ def frames(source: OmitArgPrefixes[FrameFolders], target: OmitArgPrefixes[Target
 
 
 def mocap(source: OmitArgPrefixes[MocapSource], target: OmitArgPrefixes[Target]) -> None:
-    """Recorded joints (.npz), drawn as silhouettes."""
+    """Recorded joints (.npz, or a folder of .asf and .amc) past the walkers' sensors."""
     write(source, target)
 
 

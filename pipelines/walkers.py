@@ -101,6 +101,8 @@ def sheet(clips: dict[str, list[np.ndarray]], instant: Sequence[int], heads: Seq
 
 
 def look_at(look: Look) -> None:
+    if look.subjects < 1 or look.scale < 1:
+        raise ValueError("--subjects and --scale are 1 or more")
     people = source(look)
     shown = rows(people, look)
     clips = {name: [pictures(people, walk) for walk in row] for name, row in shown.items()}

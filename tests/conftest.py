@@ -26,7 +26,7 @@ torch.set_num_threads(min(2, os.cpu_count() or 1))
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("GAITLAB_SHARED", ROOT.parent / "shared"))
 
-TINY = replace(presets.TINY, modalities=("silhouette",))
+TINY = replace(presets.TINY, name="tiny", modalities=("silhouette",))
 """11 people, 352 walks: the smallest set on which every link of the chain has something to do."""
 
 

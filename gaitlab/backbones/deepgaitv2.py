@@ -28,7 +28,6 @@ class DeepGaitV2Config(BackboneConfig):
     """Width of each stage; the stem has the first."""
     layers: tuple[int, int, int, int] = (1, 1, 1, 1)
     """Blocks of each stage."""
-    in_channels: int = 1
     bins: tuple[int, ...] = (16,)
     """Strips of each scale of the pyramid."""
     stem_stride: int = 1

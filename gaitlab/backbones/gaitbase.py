@@ -23,7 +23,6 @@ class GaitBaseConfig(BackboneConfig):
     layers: tuple[int, ...] = (1, 1, 1, 1)
     """Blocks of each stage."""
     strides: tuple[int, ...] = (1, 2, 2, 1)
-    in_channels: int = 1
     bins: tuple[int, ...] = (16,)
     """Strips of each scale of the pyramid."""
     stem_stride: int = 1

@@ -22,7 +22,6 @@ class GaitSetConfig(BackboneConfig):
 
     channels: tuple[int, int, int] = (32, 64, 128)
     """Width of each block."""
-    in_channels: int = 1
     bins: tuple[int, ...] = (16, 8, 4, 2, 1)
     """Strips of each scale of the pyramids."""
 

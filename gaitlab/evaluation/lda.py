@@ -22,7 +22,7 @@ IMAGES = 4000
 
 @dataclass(frozen=True)
 class GeiLda:
-    """A linear map. mean: float64 `[d]`. directions: float64 `[d, k]`, within-person variance 1 along each."""
+    """A linear map. mean: float64 `[d]`. directions: float64 `[d, k]`, (shrunk) within-person variance 1 along each."""
 
     mean: np.ndarray
     directions: np.ndarray
@@ -86,14 +86,6 @@ def fitted(store: Store, modalities: tuple[Modality, ...] = ("silhouette",)) -> 
         return None
     x = np.concatenate([gei(store, rows, modality=modality)[:, 0] for modality in modalities])
     return GeiLda.fit(x, np.tile(labels, len(modalities)))
-
-
-def gei_lda(store: Store, train_store: Store, rows: np.ndarray, *, modality: Modality = "silhouette") -> np.ndarray:
-    """Embeddings float32 `[n, 1, k]` of the images of `rows`, by discriminants of the training people of `train_store`."""
-    learnt = fitted(train_store, (modality,))
-    if learnt is None:
-        raise ValueError(f"{train_store.root.name} has no {modality} walks of two training people or more to learn discriminants from")
-    return learnt.transform(gei(store, rows, modality=modality))
 
 
 def _principal(x: np.ndarray, number: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from gaitlab.training.run import LocalRun
 
 
 def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = False, ray_feed: Any = None) -> Summary:
-    """Train and test. Returns rank-1 of the network, of gait energy images and of chance, for every test (complete on rank 0 only).
+    """Train and test. Returns rank-1 of the network, of the classical rows and of chance, for every test (complete on rank 0 only).
 
     Errors are those of `prepare` and `train`.
     """

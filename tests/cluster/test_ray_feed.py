@@ -14,7 +14,7 @@ from gaitlab.data.feed import Feed
 from gaitlab.data.ingest import ingest
 from gaitlab.data.store import Store
 from gaitlab.types import Batch, ClipSpec
-from tests.data.test_feed import CLIPS, CPU, Noise, same
+from tests.data.test_feed import CLIPS, CPU, SENSED, Noise, Sensors, same
 
 pytestmark = pytest.mark.cluster
 SHARE = {"p": 4, "k": 3, "seed": 9}
@@ -39,6 +39,13 @@ def test_the_first_batches_are_those_of_the_local_feed(store: Store, blocks: Blo
     assert there.subjects == here.subjects
     for step, batch in enumerate(there.batches(0, 6, CPU)):
         assert same(batch, here.batch(step, CPU))
+
+
+def test_range_views_and_drawn_skeleton_maps_are_those_of_the_local_feed(blocks: Blocks, tmp_path: Path) -> None:
+    store = Store(ingest(Sensors(), tmp_path / "shards", progress=False).root, cache=tmp_path / "cache")
+    there, here = RayFeed.load(store.root, SENSED).open(store, SENSED, **SHARE), Feed(store, SENSED, **SHARE)
+    for step in range(3):
+        assert same(there.batch(step, CPU), here.batch(step, CPU))
 
 
 def test_only_the_training_subjects_are_loaded_one_block_each(blocks: Blocks) -> None:

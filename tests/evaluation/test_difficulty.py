@@ -1,9 +1,17 @@
 """The rows that the difficulty of the walkers is read from, on a tiny set."""
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
 from gaitlab.data.store import Store
+from gaitlab.evaluation.evaluate import evaluate
+from gaitlab.evaluation.protocol import Where
 from gaitlab.evaluation.protocols import PROTOCOLS
-from pipelines.difficulty import cues, results, tables, text
+from pipelines.difficulty import centred, cues, results, tables, text
 from tests.conftest import TINY
+from tests.evaluation.galleries import walkers
 
 
 def test_cues_and_classical_rows_stand_beside_chance(tiny_store: Store) -> None:
@@ -22,3 +30,13 @@ def test_a_cue_is_the_same_from_every_view_and_differs_between_days(tiny_store: 
     take = index["key"].str.rpartition("/")[0]
     assert (speed[:, None] == speed)[take.to_numpy()[:, None] == take.to_numpy()].all()
     assert len(set(speed.tolist())) == take.nunique()
+
+
+def test_a_cue_far_from_0_finds_what_it_would_find_near_0() -> None:
+    """Differences of a thousandth at 1.7 (metres, say) survive the single precision of sums of squares."""
+    rng = np.random.default_rng(0)
+    index = walkers(60)
+    height = 1.7 + 0.001 * rng.permutation(60)[index["subject"].factorize()[0]] + 0.0001 * rng.random(len(index))
+    normal = replace(PROTOCOLS["walkers"], probes={"Normal": Where(session=("2",), conditions=())}, headline=None)
+    assert evaluate(centred(height[:, None, None]), index, normal).rank1 == pytest.approx(100)
+    assert evaluate(height[:, None, None].astype(np.float32), index, normal).rank1 < 90

@@ -1,5 +1,7 @@
 """Outlines against a distance to the hull, noise that does what it says, cameras that cannot be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,12 +57,26 @@ def test_noise_grows_with_its_strength_and_zero_changes_nothing() -> None:
     assert (again == silhouettes(people, Camera(), Noise(), np.random.default_rng(1))).all()
 
 
-def test_limbs_are_lost_for_a_few_frames() -> None:
+def test_limbs_are_lost_for_a_few_frames_and_darkness_takes_them_for_long() -> None:
     people = body(3, frames=30)
     clean = silhouettes(people, Camera(), CLEAN, np.random.default_rng(0))
-    lossy = silhouettes(people, Camera(), Noise(edge=0, hole=0, blob=0, limb=1, frame=0), np.random.default_rng(4))
-    frames = (clean != lossy).any((1, 2)).sum()
-    assert 1 <= frames <= 6
+
+    def changed(**noise: float) -> list[int]:
+        seeds = range(12)
+        lossy = [silhouettes(people, Camera(), replace(CLEAN, **noise), np.random.default_rng(seed)) for seed in seeds]
+        return [int((clean != frames).any((1, 2)).sum()) for frames in lossy]
+
+    few, long = changed(limb=1.0), changed(dark=1.0)
+    assert 0 < max(few) <= 6
+    assert min(long) > 10
+
+
+def test_an_umbrella_is_often_no_part_of_the_person() -> None:
+    people = body(3, frames=2)
+    named = replace(people, parts=("umbrella", *people.parts[1:]))
+    whole, without = (silhouettes(named, Camera(), replace(CLEAN, thing=share), np.random.default_rng(0)) for share in (0.0, 1.0))
+    assert (whole == silhouettes(people, Camera(), CLEAN, np.random.default_rng(0))).all()
+    assert (whole != without).any()
 
 
 def test_an_occluder_hides_and_an_invisible_person_is_black() -> None:

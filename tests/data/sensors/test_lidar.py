@@ -89,6 +89,9 @@ def test_the_azimuth_turns_the_scene() -> None:
     ("change", "message"),
     [
         ({"distance": 0.5}, "2 m or more"),
+        ({"distance": float("nan")}, "2 m or more"),
+        ({"azimuth": float("nan")}, "azimuth .* are numbers"),
+        ({"noise": float("nan")}, "noise is 0 m or more"),
         ({"v_fov": (5.0, 5.0)}, "lowest, highest"),
         ({"h_res": 0.0}, "above 0"),
         ({"dropout": 1.0}, "below 1"),

@@ -32,11 +32,13 @@ class Camera:
     height: int = 240
 
     def __post_init__(self) -> None:
-        if self.distance < 2.0:
+        if not 2.0 <= self.distance < np.inf:
             raise ValueError(f"camera.distance is {self.distance} m; a walker needs 2 m or more")
         if not -80 <= self.elevation <= 80:
             raise ValueError(f"camera.elevation is {self.elevation} degrees; it lies between -80 and 80")
-        if min(self.focal, self.width, self.height) <= 0:
+        if not (np.isfinite(self.azimuth) and np.isfinite(self.aim)):
+            raise ValueError(f"camera.azimuth (degrees) and aim (m) are numbers; they are {self.azimuth} and {self.aim}")
+        if not all(0 < value < np.inf for value in (self.focal, self.width, self.height)):
             raise ValueError("camera.focal, width and height are pixels, above 0")
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,8 +74,8 @@ class Noise:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not 0.0 <= value <= (3.0 if name == "blot" else 1.0):
-                raise ValueError(f"noise.{name} is a share, 0 to 1 (blot: 0 to 3); it is {value}")
+            if not 0.0 <= value <= (3.0 if name == "blot" else 1.0) or (name == "blot" and value == 0):
+                raise ValueError(f"noise.{name} is a share, 0 to 1 (blot: above 0, up to 3); it is {value}")
 
     def scaled(self, strength: float) -> "Noise":
         """The same noise, `strength` times as much; the size of blots stays."""

@@ -30,11 +30,13 @@ class Lidar:
     dropout: float = 0.03
 
     def __post_init__(self) -> None:
-        if self.distance < 2.0:
+        if not 2.0 <= self.distance < np.inf:
             raise ValueError(f"lidar.distance is {self.distance} m; a walker needs 2 m or more")
-        if min(self.h_res, self.v_res) <= 0 or self.v_fov[0] >= self.v_fov[1]:
+        if not (np.isfinite(self.azimuth) and np.isfinite(self.height)):
+            raise ValueError(f"lidar.azimuth (degrees) and height (m) are numbers; they are {self.azimuth} and {self.height}")
+        if not (self.h_res > 0 and self.v_res > 0 and -90 <= self.v_fov[0] < self.v_fov[1] <= 90):
             raise ValueError("lidar.h_res and v_res are above 0, v_fov is (lowest, highest) in degrees")
-        if self.noise < 0 or not 0 <= self.dropout < 1:
+        if not 0 <= self.noise < np.inf or not 0 <= self.dropout < 1:
             raise ValueError("lidar.noise is 0 m or more and dropout a share below 1")
 
     def seen_from(self, points: np.ndarray) -> np.ndarray:
