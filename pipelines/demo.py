@@ -22,7 +22,7 @@ def demo(command: Command) -> None:
     experiment = command.experiment
     if RECORDING.exists() and not command.resume:
         recorded = MocapSource(root=str(RECORDING.resolve()), modalities=("silhouette",))
-        test = Benchmark(protocol="mocap", data=DataConfig(root="mocap", make=recorded))
+        test = Benchmark(protocol="mocap", data=DataConfig(root="demo-recorded", make=recorded))
         experiment = replace(experiment, benchmarks=(*experiment.benchmarks, test))
     local(replace(command, experiment=experiment))
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from experiments.walkers import SILHOUETTES
+from experiments.walkers import FEWER
 from gaitlab.command import guarded, understood
 from gaitlab.data.shards import open_data
 from gaitlab.data.source import SourceConfig
@@ -28,6 +28,7 @@ from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.protocol import RetrievalProtocol, select
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import DataConfig
+from gaitlab.tracking.mlflow_store import tags_of
 from gaitlab.tracking.provenance import commit, hardware_line
 from gaitlab.tracking.results import ResultRow, write_results
 from gaitlab.tracking.runs import run_folder
@@ -81,8 +82,9 @@ def tables(source: SourceConfig | None, store: Store, learnt_from: Store, p: Ret
     return found | {name: result.table for name, result in classical(store, rows, p, learnt_from).items()}
 
 
-def results(label: str, seed: int, run: str, table: pd.DataFrame) -> list[ResultRow]:
-    made, where = commit(), hardware_line()
+def results(label: str, seed: int, run: str, table: pd.DataFrame, made: str = "") -> list[ResultRow]:
+    """Rows of a table. made: the commit that a network was trained with, else this one."""
+    made, where = made or commit(), hardware_line()
     return [
         ResultRow(
             row=label,
@@ -108,28 +110,32 @@ def text(rows: Sequence[ResultRow]) -> str:
 
 def main() -> None:
     asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
-    people = open_data(SILHOUETTES)
-    data = SILHOUETTES
+    p, data = protocol(asked.protocol or ("mocap" if asked.recording else "walkers")), FEWER
     if asked.recording:
         recorded = MocapSource(root=str(Path(asked.recording).expanduser().resolve()), modalities=("silhouette",))
         data = DataConfig(root="recorded", make=recorded)  # not "mocap": shards of that name would stand in for the recording
-    p, store = protocol(asked.protocol or ("mocap" if asked.recording else "walkers")), open_data(data)
+        recorded.walks()  # a wrong one is refused before people are generated
     networks = []
     for name in asked.runs:
         run = LocalRun(partial(run_folder, name))
         experiment, method = trained(run_folder(name), run)
-        check(experiment, store, p)
         networks.append((name, run, experiment, method))
+    people, store = open_data(FEWER), open_data(data)
+    for _, _, experiment, _ in networks:
+        check(experiment, store, p)
     rows = [row for label, table in tables(data.make, store, people, p).items() for row in results(label, 0, "-", table)]
     for name, run, experiment, method in networks:
-        rows += results(experiment.name, experiment.seed, name, rank(experiment, method, store, p, run)[0].table)
+        table = rank(experiment, method, store, p, run)[0].table
+        rows += results(experiment.name, experiment.seed, name, table, tags_of(name).get("commit", ""))
     print(text(rows))
     if asked.out:
         name, title, notes = RECORDED if asked.recording else GENERATED
         walks = store.index[store.index["split"] == p.split]
         facts = {"people": walks["subject"].nunique(), "views": walks["view"].nunique(), "clips": walks["source"].nunique()}
-        data, learnt = store.hash[:12], people.hash[:12]
-        write_results(name, title, rows, notes.format(protocol=p.name, data=data, learnt=learnt, **facts), asked.out)
+        teachers = people.index.loc[people.index["split"] == "train", "subject"].nunique()
+        learnt = f"GEI + LDA learnt from {teachers:,} other, generated people ({people.hash[:12]})"
+        learnt += "".join(f", {label} from {root}" for label, root in {e.name: e.data.root for _, _, e, _ in networks}.items())
+        write_results(name, title, rows, notes.format(protocol=p.name, data=store.hash[:12], learnt=learnt, **facts), asked.out)
 
 
 GENERATED = (
@@ -137,15 +143,15 @@ GENERATED = (
     "How hard the embedded walkers are, and for what",
     """Rank-1 on {people} people never trained on, {views} views, protocol {protocol}. Gallery: plain walks of the first day; probes: the
 second day. Cross view is the mean over pairs of different views. Cues are nearest neighbours of one quantity of the walk, taken from the
-generator's books, and of the mean width of a silhouette. GEI + LDA and the networks learnt from 1,000 other people. Data {data}.""",
+generator's books, and of the mean width of a silhouette. {learnt}. Data {data}.""",
 )
 RECORDED = (
     "walkers-to-mocap",
     "Trained on walkers, tested on recorded people",
     """Rank-1 on {people} recorded people ({clips} clips, {views} views), protocol {protocol}, on whom neither the networks nor the
-discriminants were trained. Gallery: plain walks of each one's first clip; probes: the other clips. Learnt from 1,000 generated people
-({learnt}). Data {data}. The generator's motion (its mean and its components) was fitted to eight people of the CMU database: where they
-are the recorded ones, the generator has seen them. The data used in this project was obtained from mocap.cs.cmu.edu.""",
+discriminants were trained. Gallery: plain walks of each one's first clip; probes: the other clips. {learnt}. Data {data}. The
+generator's motion (its mean and its components) was fitted to eight people of the CMU database: where they are the recorded ones, the
+generator has seen them. The data used in this project was obtained from mocap.cs.cmu.edu.""",
 )
 
 

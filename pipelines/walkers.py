@@ -20,7 +20,7 @@ from gaitlab.data.skeletons import maps, unpack
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.sources.mocap import MocapSource
 from gaitlab.data.sources.walkers.presets import CLOTHES, STANDARD, WILD
-from gaitlab.data.sources.walkers.source import CONDITIONS, WalkersSource
+from gaitlab.data.sources.walkers.source import CONDITIONS, Generated, WalkersSource
 
 MARGIN = 104
 """Pixels at the left for the names."""
@@ -40,7 +40,8 @@ class Look:
     """Recorded joints (.npz, or a folder of .asf and .amc): draw these people instead of the generator's."""
     subjects: int = 2
     views: tuple[int, ...] = (0, 36, 90, 144, 180)
-    conditions: tuple[str, ...] = CONDITIONS
+    conditions: tuple[str, ...] = ()
+    """All that the kind has, if not given; normal is a plain walk, with + several at once."""
     seed: int = 0
     scale: int = 1
     """Screen pixels per pixel."""
@@ -50,11 +51,15 @@ class Look:
 def source(look: Look) -> SourceConfig:
     if look.root:
         return MocapSource(
-            root=look.root, views=look.views, conditions=look.conditions, seed=look.seed, segmentation_noise=look.segmentation_noise
+            root=look.root,
+            views=look.views,
+            conditions=look.conditions or CONDITIONS,
+            seed=look.seed,
+            segmentation_noise=look.segmentation_noise,
         )
-    preset = {"stage": replace(STANDARD, conditions=look.conditions), "clothes": CLOTHES, "wild": WILD}[look.kind]
+    preset: Generated = {"stage": STANDARD, "clothes": CLOTHES, "wild": WILD}[look.kind]
     if isinstance(preset, WalkersSource):
-        preset = replace(preset, views=look.views)
+        preset = replace(preset, views=look.views, conditions=look.conditions or preset.conditions)
     few = replace(preset, train_subjects=0, validation_subjects=0, test_subjects=look.subjects)
     return replace(few, seed=look.seed, segmentation_noise=look.segmentation_noise)
 
@@ -103,6 +108,10 @@ def sheet(clips: dict[str, list[np.ndarray]], instant: Sequence[int], heads: Seq
 def look_at(look: Look) -> None:
     if look.subjects < 1 or look.scale < 1:
         raise ValueError("--subjects and --scale are 1 or more")
+    if look.conditions and (look.kind == "wild" and not look.root):
+        raise ValueError("--kind wild draws conditions as they happen; leave --conditions out")
+    if look.root and look.kind != "stage":
+        raise ValueError("recorded people are shown on the stage; leave --kind out, or --root")
     people = source(look)
     shown = rows(people, look)
     clips = {name: [pictures(people, walk) for walk in row] for name, row in shown.items()}

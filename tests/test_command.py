@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 
 from experiments import supervised
 from gaitlab import command
@@ -44,6 +45,24 @@ def test_fields_by_path_and_types() -> None:
 def test_unknown_experiment_suggests_the_nearest() -> None:
     with pytest.raises(ValueError, match="did you mean 'gaitbase-casia-b'"):
         command.parse(supervised.ALL, "demo", ["gaitbase-casiab"], "")
+
+
+def test_a_look_at_the_walkers_shows_what_was_asked_for_or_says_why_not(tmp_path: Path) -> None:
+    few = ["--subjects", "1", "--views", "90", "--out", str(tmp_path / "look")]
+    looked = pipeline("walkers.py", "look", *few, "--kind", "clothes", "--conditions", "upper")
+    assert looked.returncode == 0, looked.stderr
+    assert (tmp_path / "look" / "walk.gif").stat().st_size > 0
+    with Image.open(tmp_path / "look" / "sheet.png") as sheet:
+        assert sheet.height == 14 + 66  # one row
+    for wrong, message in (
+        (["--kind", "wild", "--conditions", "bag"], "leave --conditions out"),
+        (["--kind", "wild", "--root", "walks.npz"], "leave --kind out"),
+        (["--subjects", "0"], "1 or more"),
+    ):
+        refused = pipeline("walkers.py", "look", *few, *wrong)
+        assert refused.returncode == 2
+        assert message in refused.stderr
+        assert refused.stderr.count("\n") == 1
 
 
 def test_local_run_to_the_table_then_evaluate_and_resume(tiny_store: Store, tmp_path: Path) -> None:

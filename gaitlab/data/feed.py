@@ -141,11 +141,13 @@ def clip_pixels(frames: Frames, rows: np.ndarray, spec: ClipSpec, drawn: Drawn, 
     """Clips uint8 `n t c h w` on `device`; packed bits and joints travel there, all else happens there."""
     layout = frames.layout(spec.modality)
     stored = torch.from_numpy(frames.gather(spec.modality, rows, drawn.numbers)).to(device, non_blocking=True)
-    clips = pixels(stored, layout, spec.width, buffers)
+    numbers = torch.tensor(drawn.numbers, device=device) if layout.drawn else None
+    clips = pixels(stored, layout, spec.width, buffers, numbers)
     if drawn.transforms is not None:
         warped = np.flatnonzero(drawn.transforms.warped)
         if len(warped):
-            source = pixels(stored[torch.from_numpy(warped).to(device)], layout, None, buffers)
+            which = torch.from_numpy(warped).to(device)
+            source = pixels(stored[which], layout, None, buffers, None if numbers is None else numbers[which])
             augment.warp(source, drawn.transforms.source[warped], clips, warped)
         augment.finish(clips, drawn.transforms)
     return clips

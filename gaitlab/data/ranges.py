@@ -21,10 +21,12 @@ def range_views(points: np.ndarray, offsets: np.ndarray, *, size: int = 64, h_re
     0: no point. Else 1 to 255, 128 at the frame's mean level distance, brighter is nearer, `DEPTH` metres to either end.
     A frame without points is all 0. ValueError for points that are no points.
     """
+    if not (size > 0 and h_res > 0 and v_res > 0):
+        raise ValueError(f"size, h_res and v_res are above 0; they are {size}, {h_res}, {v_res}")
     points, offsets = np.asarray(points, np.float64), np.asarray(offsets, np.int64)
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise ValueError(f"points are finite, [n, 3] metres; these are {points.shape}")
-    if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(points) or (np.diff(offsets) < 0).any():
+    if offsets.ndim != 1 or len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(points) or (np.diff(offsets) < 0).any():
         raise ValueError(f"offsets run from 0 to the number of points ({len(points)}) without falling")
     out = np.zeros((len(offsets) - 1, size, size), np.uint8)
     _draw(points, offsets, np.radians(h_res), np.radians(v_res), out)
@@ -64,6 +66,6 @@ def _draw(points, offsets, h_res, v_res, out):  # type: ignore[no-untyped-def]
         for i in range(size):
             r = int((i + 0.5) * high / size)
             for j in range(size):
-                c = int(np.floor((j - size // 2 + 0.5) * high / size + middle + 0.5))
+                c = int(np.floor((j - size // 2) * high / size + middle + 0.5))
                 if 0 <= c < wide and grid[r, c] < np.inf:
                     out[t, i, j] = int(min(255.0, max(1.0, np.round(128 + 127 * (mean - grid[r, c]) / DEPTH))))

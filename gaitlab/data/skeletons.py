@@ -66,15 +66,16 @@ def unpack(packed: np.ndarray | Tensor) -> np.ndarray | Tensor:
 # -- as maps -----------------------------------------------------------------------------------------------------------
 
 
-def maps(joints: Tensor, columns: slice = slice(0, SIZE)) -> Tensor:
+def maps(joints: Tensor, columns: slice = slice(0, SIZE), numbers: Tensor | None = None) -> Tensor:
     """Joints float32 `[n, t, 17, 3]` of n clips -> uint8 `[n, t, 2, 64, columns]`, channels joints and limbs, on their device.
 
-    A joint that a frame lacks is taken from the nearest frames of the clip that have it (`imputed`); a frame that lacks all is 0.
+    numbers: int `[n, t]`, which frames of the walk these are, where a clip has them in another order. A joint that a frame lacks is
+    taken from the clip's nearest frames in time that have it (`imputed`); a frame that lacks all is 0.
     Every value is made by elementwise float32 sums and a table, so it depends neither on the device nor on the batch.
     """
     n, t = joints.shape[:2]
     place, top, step = _normalised(joints)
-    place, score = (part.flatten(0, 1) for part in imputed(place, joints[..., 2]))
+    place, score = (part.flatten(0, 1) for part in _imputed_in_time(place, joints[..., 2], numbers))
     faint = -score.double().log().float()  # as a distance: score * exp(-d) = exp(-(d - log score))
     row = (torch.arange(SIZE, device=joints.device) + 0.5) * step[..., :1].reshape(-1, 1) + top.reshape(-1, 1)
     column = (torch.arange(SIZE, device=joints.device) + 0.5 - SIZE / 2) * step[..., 1:].reshape(-1, 1)
@@ -111,6 +112,16 @@ def _normalised(joints: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     size = torch.stack([bottom - top, ((bottom - top) / 2).ceil() * 2], -1)  # columns: as many as rows, evenly about the hips
     place = ((xy - hips.unsqueeze(-2)) * scale[..., None, None] / _UNIT).where(seen, 0)
     return place, (top - SQUARE / 2) / _UNIT, size / (SIZE * _UNIT)
+
+
+def _imputed_in_time(place: Tensor, score: Tensor, numbers: Tensor | None) -> tuple[Tensor, Tensor]:
+    """`imputed` on frames brought into the order of their numbers, and back."""
+    if numbers is None:
+        return imputed(place, score)
+    walk, order = torch.arange(len(numbers), device=numbers.device)[:, None], torch.argsort(numbers, dim=1, stable=True)
+    place, score = imputed(place[walk, order], score[walk, order])
+    back = order.argsort(1)
+    return place[walk, back], score[walk, back]
 
 
 def imputed(place: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:

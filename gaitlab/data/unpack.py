@@ -43,12 +43,13 @@ def columns(width: int, kept: int | None) -> slice:
     return slice((width - kept) // 2, (width - kept) // 2 + kept)
 
 
-def pixels(stored: Tensor, layout: Layout, width: int | None, buffers: Buffers) -> Tensor:
-    """Clips uint8 `[n, t, c, h, width]` of stored frames, uint8 `[n, t, bytes]` on any device."""
+def pixels(stored: Tensor, layout: Layout, width: int | None, buffers: Buffers, numbers: Tensor | None = None) -> Tensor:
+    """Clips uint8 `[n, t, c, h, width]` of stored frames, uint8 `[n, t, bytes]` on any device; maps look at the frames' `numbers
+    [n, t]` where those are not in order."""
     if not layout.drawn:
         return unpack(stored, layout.shape, layout.packed, width, buffers)
     joints = unpack(stored, layout.shape, layout.packed, None, buffers)
-    return skeletons.maps(skeletons.unpack(joints), columns(skeletons.SIZE, width))
+    return skeletons.maps(skeletons.unpack(joints), columns(skeletons.SIZE, width), numbers)
 
 
 def unpack(stored: Tensor, shape: tuple[int, int, int], packed: bool, width: int | None, buffers: Buffers) -> Tensor:

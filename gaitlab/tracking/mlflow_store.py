@@ -58,6 +58,13 @@ def open_store(uri: str) -> Any:
         return MlflowClient(tracking_uri=uri)
 
 
+def tags_of(run_id: str) -> dict[str, str]:
+    """The tags of a run in the default store, e.g. `commit`; none for a run that was not tracked."""
+    if run_id.startswith("untracked-"):
+        return {}
+    return dict(open_store(default_uri()).get_run(run_id).data.tags)
+
+
 def create_run(client: Any, uri: str, experiment: Experiment, tags: Mapping[str, str], parent: str | None) -> str:
     """A new run with its parameters; the MLflow experiment is $MLFLOW_EXPERIMENT_NAME or "gaitlab"."""
     from mlflow.entities import Param

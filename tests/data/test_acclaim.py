@@ -311,6 +311,8 @@ def test_damaged_skeletons_are_refused_by_name(tmp_path: Path, change, message: 
         (lambda text: text.replace("head 0.0 0.0 0.0", "head 0.0 0.0", 1), "head takes 3 finite numbers"),
         (lambda text: text.replace("head 0.0 0.0 0.0", "head 0.0 O.0 0.0", 1), "head takes 3 finite numbers"),
         (lambda text: text.replace("\n1\n", "\n", 1), "07_01.amc:4: root stands before the first frame"),
+        (lambda text: text.replace("\n7\n", "\n\xb2\n"), r"07_01.amc:\d+: unknown bone '\xb2'"),
+        (lambda text: text.replace("\n7\n", "\n" + "7" * 5000 + "\n"), r"07_01.amc:\d+: unknown bone '7{80}'"),
         (lambda text: "\x89PNG\r\n\x1a\n\0\0", "unknown bone"),
         (lambda text: amc([still(figure(), (0.0, 17.0, 0.0, 0.0, 0.0, 0.0))] * 60), "clip 07_01 of .* holds no walk"),
     ],

@@ -12,7 +12,7 @@ from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.data.buffers import Buffers
 from gaitlab.data.clips import frame_numbers
 from gaitlab.data.draws import generator
-from gaitlab.data.feed import Feed, ahead, stream, whole_walks
+from gaitlab.data.feed import Drawn, Feed, LocalFrames, ahead, clip_pixels, stream, whole_walks
 from gaitlab.data.ingest import ingest
 from gaitlab.data.skeletons import maps, pack
 from gaitlab.data.skeletons import unpack as unpack_joints
@@ -221,8 +221,22 @@ def test_skeleton_maps_are_drawn_from_stored_joints(sensors: Store) -> None:
         assert seen.shape[2:] == (2, 64, 44)
         for row, length, own, clip in zip(rows, lengths, numbers, seen, strict=True):
             joints = torch.from_numpy(unpack_joints(sensors.frames("joints").walk(row)[own[:length]]))
-            assert torch.equal(clip[:length], maps(joints[None])[0, ..., 10:54])
+            assert torch.equal(clip[:length], maps(joints[None], numbers=torch.tensor(own[None, :length]))[0, ..., 10:54])
             assert not clip[length:].any()
+
+
+def test_missing_joints_come_from_neighbours_in_time_whatever_the_order_of_a_clip(sensors: Store) -> None:
+    row = int(sensors.index["joints_frames"].to_numpy()[:30].argmax())
+    frames = int(sensors.index["joints_frames"].iloc[row])
+    spec = ClipSpec(modality="skeleton", frames=frames, order="unordered")
+    stored = LocalFrames(sensors, ["skeleton"])
+    numbers = np.random.default_rng(0).permutation(frames)[None]
+    whole, mixed = (
+        clip_pixels(stored, np.array([row]), spec, Drawn(order, np.array([frames]), None), CPU, Buffers())
+        for order in (np.arange(frames)[None], numbers)
+    )
+    assert frames > 5
+    assert torch.equal(mixed[0], whole[0, numbers[0]])
 
 
 def test_transforms_act_on_drawn_maps(sensors: Store) -> None:

@@ -176,8 +176,10 @@ def test_bad_recordings_are_refused_by_name(tmp_path: Path) -> None:
     names = np.array(["pelvis" if name == "l_knee" else name for name in JOINTS])
     with pytest.raises(ValueError, match="lacks the joints l_knee"):
         read(str(recording(tmp_path / "c.npz", joint_names=names)))
-    with pytest.raises(ValueError, match="holds joints of shape"):
-        read(str(recording(tmp_path / "d.npz", joints=np.full((210, 27, 3), np.nan))))
+    with pytest.raises(ValueError, match="no readable npz"):
+        read(str(np.save(tmp_path / "d.npy", np.zeros(3)) or tmp_path / "d.npy"))
+    with pytest.raises(ValueError, match=r"holds joints of shape \(9, 27, 3\), not \[210, 27, 3\]"):
+        read(str(recording(tmp_path / "d.npz", joints=np.ones((9, 27, 3)))))
     with pytest.raises(ValueError, match="frame rate 0"):
         read(str(recording(tmp_path / "e.npz", fps=np.float32(0))))
     with pytest.raises(ValueError, match="needs offsets 0, end of clip 1"):
@@ -193,6 +195,48 @@ def test_bad_recordings_are_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"joints": np.full((210, 27, 3), "1.0")}, r"holds joints of shape \(210, 27, 3\), <U3, not floats"),
+        ({"joints": np.full((210, 27, 3), None)}, "no readable npz"),
+        ({"offsets": np.array([0, 300, 140, 210], np.uint64)}, "clips of 2 frames or more"),
+        ({"subject": np.array("07")}, r"holds subject of shape \(\), <U2, not text \[clips\]"),
+        ({"clip": np.array([b"1", b"2", b"3"])}, "holds clip .* not text"),
+        ({"parents": np.array(0)}, "holds parents .* not integers"),
+        ({"fps": np.array("30")}, "holds fps .* not one number"),
+        ({"fps": np.float32(1e-6)}, "must be 10 to 10000 Hz"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(tmp_path: Path, change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(str(recording(tmp_path / "a.npz", **change)))
+
+
+@pytest.mark.parametrize(
+    ("factor", "at", "joints", "message"),
+    [
+        (np.nan, 80, 5, "clip 07_02 of .*: l_toe is not finite in frame 10"),
+        (1000.0, slice(None), slice(None), "clip 07_01 of .*: a leg is .* m long; joints must be in metres"),
+        (0.0, 30, slice(None), "clip 07_01 of .*: in frame 30 l_hip lies on pelvis"),
+    ],
+)
+def test_joints_that_are_no_body_are_refused(tmp_path: Path, factor: float, at: int, joints: int, message: str) -> None:
+    with np.load(recording(tmp_path / "a.npz")) as file:
+        held = file["joints"].copy()
+    held[at, joints] *= factor
+    with pytest.raises(ValueError, match=message):
+        read(str(recording(tmp_path / "b.npz", joints=held)))
+
+
+def test_a_pelvis_that_jumps_is_refused(tmp_path: Path) -> None:
+    with np.load(recording(tmp_path / "a.npz")) as file:
+        held = file["joints"].copy()
+    held[100:140] += 50.0
+    with pytest.raises(ValueError, match=r"clip 07_02 of .*: the pelvis moves 70.* m from frame 29 to the next at 30 Hz"):
+        read(str(recording(tmp_path / "b.npz", joints=held)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
         ({"conditions": ("skirt",)}, "not 'skirt'"),
         ({"modalities": ("depth",)}, "not 'depth'"),
         ({"conditions": ("bag+nihgt",)}, "not 'nihgt'"),
@@ -200,8 +244,11 @@ def test_bad_recordings_are_refused_by_name(tmp_path: Path) -> None:
         ({"views": ()}, "views must name at least one"),
         ({"conditions": ("normal", "normal")}, "each only once"),
         ({"window": 1}, "window must be 2 or more"),
-        ({"amc_fps": 0.0}, "amc_fps above 0"),
-        ({"fps": float("nan")}, "fps and amc_fps above 0"),
+        ({"conditions": ("bag+night", "night+bag")}, "each only once"),
+        ({"amc_fps": 0.0}, "amc_fps must be 10 to 10000 Hz"),
+        ({"fps": float("nan")}, "fps must be 10 to 10000 Hz; it is nan"),
+        ({"segmentation_noise": float("inf")}, "strength from 0 to 10"),
+        ({"split": "tset"}, "one of train, validation, test; not 'tset'"),
     ],
 )
 def test_impossible_sources_are_refused(change: dict, message: str) -> None:

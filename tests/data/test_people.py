@@ -108,7 +108,7 @@ def test_coats_change_with_the_day_and_not_with_the_take() -> None:
     assert one == again
     assert one != other
     naked = dressed(average(), (), np.random.default_rng(0))
-    assert (naked.coat, naked.bag, naked.load, naked.umbrella, naked.uniform) == (None, None, None, None, False)
+    assert (naked.coat, naked.bag, naked.load, naked.umbrella) == (None, None, None, None)
 
 
 def test_things_are_where_one_carries_them() -> None:
@@ -178,14 +178,14 @@ def test_occluders_stand_between_and_never_on_the_walker() -> None:
     for seed in range(40):
         angle = np.radians(9.0 * seed)
         toward = np.array([np.cos(angle), np.sin(angle)])
-        thing = occluder(np.random.default_rng(seed), toward, 7.0, 20)
+        thing = occluder(np.random.default_rng(seed), toward, 7.0, 20, 25.0)
         assert thing.ends.shape[0] == 20
         before = thing.ends[..., :2] @ toward
         assert 1.1 < before.min() <= before.max() < 2.1
         kinds.add(thing.parts[0])
     assert kinds == {"post", "wall", "passer-by"}
     with pytest.raises(ValueError, match="leaves no room"):
-        occluder(np.random.default_rng(0), np.array([1.0, 0.0]), 1.0, 5)
+        occluder(np.random.default_rng(0), np.array([1.0, 0.0]), 1.0, 5, 25.0)
 
 
 def test_capsules_follow_the_joints() -> None:

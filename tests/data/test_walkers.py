@@ -102,7 +102,7 @@ def test_a_walk_depends_on_its_name_alone_and_not_on_the_processor() -> None:
         "print([digest(SMALL, walk) for walk in some(SMALL)])\n"
     )  # fmt: skip
     plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_DISABLE_INTEL_SVML": "1"}
-    plain["NPY_DISABLE_CPU_FEATURES"] = " ".join(disabled())
+    plain |= {"NPY_DISABLE_CPU_FEATURES": " ".join(disabled()), "OPENCV_IPP": "disabled", "OPENCV_CPU_DISABLE": "AVX2,AVX512-SKX,AVX,FP16"}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | plain, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == str(here)
@@ -227,7 +227,12 @@ def test_shards_of_all_sensors_are_written_and_read(tmp_path) -> None:  # type: 
         ({"views": (0, 400)}, "0 to 359"),
         ({"conditions": ("bag+night", "night+bag")}, "only once"),
         ({"modalities": ("silhouette", "depth")}, "modalities are some of"),
-        ({"fps": 0.0}, "fps"),
+        ({"fps": 0.0}, "fps must be above 0"),
+        ({"fps": 0.1}, "24 frames at 0.1 fps walk into the sensors"),
+        ({"frames": (30, 400)}, "400 frames at 25 fps walk into the sensors; set frames for 6 s or less"),
+        ({"segmentation_noise": 1000.0}, "strength from 0 to 10"),
+        ({"fps": float("inf")}, "fps"),
+        ({"segmentation_noise": float("nan")}, "segmentation_noise"),
     ],
 )
 def test_impossible_sources_are_refused(change: dict, message: str) -> None:

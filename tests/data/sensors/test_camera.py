@@ -85,6 +85,8 @@ def test_an_occluder_hides_and_an_invisible_person_is_black() -> None:
     free, hidden = (raw_masks(people, Camera(), CLEAN, np.random.default_rng(0), occluder=o) for o in (None, wall))
     assert ((hidden > 0) <= (free > 0)).all()
     assert 0 < (hidden > 0).sum() < (free > 0).sum()
+    behind = Capsules(wall.ends * np.array([1, -1, 1]), wall.radii, wall.parts)
+    assert (raw_masks(people, Camera(), CLEAN, np.random.default_rng(0), occluder=behind) == free).all()
     high = Capsules(wall.ends + np.array([0, 0, 3.0]), wall.radii, wall.parts)
     both = Capsules(np.concatenate([wall.ends, high.ends], 1), np.concatenate([wall.radii, high.radii]), ("wall", "wall"))
     assert not silhouettes(people, Camera(), CLEAN, np.random.default_rng(0), occluder=both).any()
@@ -92,7 +94,13 @@ def test_an_occluder_hides_and_an_invisible_person_is_black() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"distance": 1.0}, "2 m or more"), ({"elevation": 95.0}, "between -80 and 80"), ({"focal": 0.0}, "above 0")],
+    [
+        ({"distance": 1.0}, "2 m or more"),
+        ({"distance": float("nan")}, "2 m or more"),
+        ({"azimuth": float("nan")}, "azimuth .* are numbers"),
+        ({"elevation": 95.0}, "between -80 and 80"),
+        ({"focal": 0.0}, "above 0"),
+    ],
 )
 def test_impossible_cameras_are_refused(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -109,3 +117,5 @@ def test_a_body_at_the_camera_is_refused() -> None:
 def test_noise_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match="hole is a share"):
         Noise(hole=1.5)
+    with pytest.raises(ValueError, match="blot"):
+        Noise(blot=0.0)

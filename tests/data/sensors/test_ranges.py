@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gaitlab.data.frames import align
 from gaitlab.data.ranges import DEPTH, H_RES, V_RES, range_views
 
 
@@ -28,7 +29,7 @@ def slow(points: np.ndarray, size: int = 64) -> np.ndarray:
     for i in range(size):
         for j in range(size):
             row = rows[0] + int((i + 0.5) * high / size)
-            column = int(np.floor((j - size // 2 + 0.5) * high / size + 0.5)) + middle
+            column = int(np.floor((j - size // 2) * high / size + 0.5)) + middle
             if (row, column) in cells:
                 out[i, j] = np.clip(round(128 + 127 * (level.mean() - cells[row, column]) / DEPTH), 1, 255)
     return out
@@ -60,6 +61,18 @@ def test_where_the_sensor_s_azimuth_begins_does_not_matter() -> None:
         assert (one != other).mean() < 0.001
 
 
+def test_the_middle_is_where_the_pretreatment_of_silhouettes_puts_it() -> None:
+    up, across = np.meshgrid(np.arange(-32, 32), np.arange(-3, 4), indexing="ij")
+    east, high = np.radians((across.ravel() + 0.5) * H_RES), np.radians((up.ravel() + 0.5) * V_RES)
+    cloud = 8.0 * np.stack([np.cos(east), np.sin(east), np.tan(high)], 1)
+    view = range_views(cloud, np.array([0, len(cloud)]))[0]
+    bar = np.zeros((64, 400), np.uint8)
+    bar[:, 100:107] = 255
+    silhouette = align(bar)
+    assert silhouette is not None
+    assert (np.flatnonzero(view.any(0)) == np.flatnonzero((silhouette > 127).any(0))).all()
+
+
 def test_a_frame_without_points_is_black() -> None:
     views = range_views(person(), np.array([0, 0, 800, 800]))
     assert views.any((1, 2)).tolist() == [False, True, False]
@@ -71,9 +84,12 @@ def test_a_frame_without_points_is_black() -> None:
         (np.zeros((3, 2)), [0, 3], "n, 3"),
         (np.full((3, 3), np.nan), [0, 3], "finite"),
         (np.ones((3, 3)), [0, 2], "offsets"),
+        (np.ones((3, 3)), 3, "offsets"),
         (np.ones((3, 3)), [0, 2, 1, 3], "offsets"),
     ],
 )
-def test_points_that_are_none_are_refused(points: np.ndarray, offsets: list[int], message: str) -> None:
+def test_points_that_are_none_are_refused(points: np.ndarray, offsets: list[int] | int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         range_views(points, np.array(offsets))
+    with pytest.raises(ValueError, match="h_res and v_res are above 0"):
+        range_views(np.ones((3, 3)), np.array([0, 3]), h_res=0.0)

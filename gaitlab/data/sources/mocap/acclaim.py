@@ -259,7 +259,7 @@ def read_amc(file: Path, skeleton: Skeleton) -> tuple[np.ndarray, dict[str, np.n
         if key.startswith(":"):
             if key.upper() not in (":FULLY-SPECIFIED", ":DEGREES"):
                 raise line.wrong(f"{key} is not known; a clip is :FULLY-SPECIFIED and in :DEGREES")
-        elif len(line.words) == 1 and key.isdigit():
+        elif len(line.words) == 1 and key.isdecimal() and len(key) < 10:
             if left:
                 raise line.wrong(f"frame {frame} lacks {', '.join(sorted(left))}")
             if rows and int(key) != frame + 1:
@@ -267,7 +267,7 @@ def read_amc(file: Path, skeleton: Skeleton) -> tuple[np.ndarray, dict[str, np.n
             frame, left = int(key), set(columns)
             rows.append([0.0] * width)
         elif key not in columns:
-            raise line.wrong(f"unknown bone {key!r}, or one without dof in the skeleton")
+            raise line.wrong(f"unknown bone {key[:80]!r}, or one without dof in the skeleton")
         elif key not in left:
             raise line.wrong(f"{key} stands twice in frame {frame}" if rows else f"{key} stands before the first frame")
         else:

@@ -14,10 +14,27 @@ from pathlib import Path
 
 import numpy as np
 
-from gaitlab.data.sources.walkers.skeleton import JOINTS, PARENTS, bones_of, joint
+from gaitlab.data.sources.walkers.skeleton import BONES, JOINTS, PARENTS, bones_of, joint
 
 LEAST_PATH = 1.0
 """Metres; the pelvis of a clip that stays nearer to its start is on no walk."""
+FASTEST = 10.0
+"""m/s; a pelvis that is faster from one frame to the next is no person's, or not in metres."""
+LEG = (0.3, 1.5)
+"""Metres: thigh and shank of the shortest and the tallest."""
+RATES = (10.0, 10_000.0)
+"""Hz: frame rates at which walks are recorded."""
+
+HELD = {
+    "joints": ("f", 3, "floats [frames, 27, 3]"),
+    "offsets": ("iu", 1, "integers [clips + 1]"),
+    "subject": ("Uiu", 1, "text [clips]"),
+    "clip": ("Uiu", 1, "text [clips]"),
+    "joint_names": ("U", 1, "text [27]"),
+    "parents": ("iu", 1, "integers [27]"),
+    "fps": ("fiu", 0, "one number"),
+}
+"""Key of an npz -> numpy's kinds, dimensions, and the same in words."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,26 +67,27 @@ def chosen(names: Sequence[str], patterns: Sequence[str], where: Path) -> list[i
 def from_npz(path: Path, patterns: Sequence[str] = ()) -> Recording:
     """Clips of an npz file; ValueError names what is wrong with it."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            held = {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
+            held = {key: np.asarray(file[key]) for key in HELD if key in file.files}
+    except (ValueError, OSError, EOFError, AttributeError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{str(path)!r} is no readable npz of joints: {error}") from error
-    missing = {"joints", "offsets", "subject", "clip", "joint_names", "parents", "fps"} - held.keys()
-    if missing:
+    if missing := HELD.keys() - held.keys():
         raise ValueError(f"{str(path)!r} lacks {', '.join(sorted(missing))}")
+    for key, (kinds, dimensions, words) in HELD.items():
+        if held[key].dtype.kind not in kinds or held[key].ndim != dimensions:
+            raise ValueError(f"{str(path)!r} holds {key} of shape {held[key].shape}, {held[key].dtype}, not {words}")
     absent = [name for name in JOINTS if name not in held["joint_names"]]
     if absent:
         raise ValueError(f"{str(path)!r} lacks the joints {', '.join(absent)}")
     if list(held["joint_names"]) != JOINTS or tuple(held["parents"]) != PARENTS:
         raise ValueError(f"{str(path)!r} has other joints than {' '.join(JOINTS)}, or in another order")
-    if held["fps"].shape != () or not 0 < held["fps"] < np.inf:
-        raise ValueError(f"{str(path)!r} has the frame rate {held['fps']}, not one number above 0")
-    joints, offsets = held["joints"], held["offsets"]
-    if offsets.ndim != 1 or len(offsets) < 2 or offsets[0] != 0 or offsets.dtype.kind not in "iu":
-        raise ValueError(f"{str(path)!r} needs offsets 0, end of clip 1, end of clip 2, ...")
-    if joints.shape != (offsets[-1], len(JOINTS), 3) or (np.diff(offsets) < 2).any() or not np.isfinite(joints).all():
-        expected = f"finite [{offsets[-1]}, {len(JOINTS)}, 3] in clips of 2 frames or more"
-        raise ValueError(f"{str(path)!r} holds joints of shape {joints.shape}, not {expected}")
+    if not RATES[0] <= held["fps"] <= RATES[1]:
+        raise ValueError(f"{str(path)!r} has the frame rate {held['fps']}; it must be {RATES[0]:g} to {RATES[1]:g} Hz")
+    joints, offsets = held["joints"], held["offsets"].astype(np.int64)
+    if len(offsets) < 2 or offsets[0] != 0 or (np.diff(offsets) < 2).any():
+        raise ValueError(f"{str(path)!r} needs offsets 0, end of clip 1, end of clip 2, ..., clips of 2 frames or more")
+    if joints.shape != (offsets[-1], len(JOINTS), 3):
+        raise ValueError(f"{str(path)!r} holds joints of shape {joints.shape}, not [{offsets[-1]}, {len(JOINTS)}, 3] as its offsets say")
     names, subjects = [*map(str, held["clip"])], [*map(str, held["subject"])]
     if len({*names}) < len(names) or not len(names) == len(subjects) == len(offsets) - 1:
         raise ValueError(f"{str(path)!r} must name each of its {len(offsets) - 1} clips once and give a subject for each")
@@ -83,9 +101,24 @@ def from_npz(path: Path, patterns: Sequence[str] = ()) -> Recording:
     )
 
 
-def check_walks(clip: np.ndarray, where: str) -> None:
-    """Refuses joints `[t, 27, 3]` m that stay in place."""
+def check_walks(clip: np.ndarray, fps: float, where: str) -> None:
+    """Refuses joints `[t, 27, 3]` m that stay in place, that fly, or that are no body."""
+    if not np.isfinite(clip).all():
+        frame, which, _ = (int(i) for i in np.argwhere(~np.isfinite(clip))[0])
+        raise ValueError(f"{where}: {JOINTS[which]} is not finite in frame {frame}; leave the clip out")
+    lengths = np.linalg.norm(bones_of(clip), axis=-1)
+    if (lengths < 1e-3).any():
+        frame, bone = (int(i) for i in np.argwhere(lengths < 1e-3)[0])
+        raise ValueError(f"{where}: in frame {frame} {JOINTS[bone + 1]} lies on {JOINTS[PARENTS[bone + 1]]}; leave the clip out")
+    leg = float(lengths[:, [BONES.index("l_knee"), BONES.index("l_ankle")]].sum(-1).mean())
+    if not LEG[0] <= leg <= LEG[1]:
+        raise ValueError(f"{where}: a leg is {leg:.3g} m long; joints must be in metres")
     floor = clip[:, joint("pelvis"), :2]
+    step = np.sqrt(np.square(np.diff(floor, axis=0)).sum(-1))
+    if step.max() * fps > FASTEST:
+        raise ValueError(
+            f"{where}: the pelvis moves {step.max():.3g} m from frame {step.argmax()} to the next at {fps:g} Hz; leave the clip out"
+        )
     way = float(np.sqrt(np.square(floor - floor[0]).sum(-1)).max())
     if way < LEAST_PATH:
         raise ValueError(f"{where} holds no walk: the pelvis stays within {way:.2f} m of its start; leave the clip out")

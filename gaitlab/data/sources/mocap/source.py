@@ -14,9 +14,10 @@ from typing import Literal
 
 import numpy as np
 
+from gaitlab.data.schema import SPLITS
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.sources.mocap.acclaim import from_folder
-from gaitlab.data.sources.mocap.recording import Recording, check_walks, from_npz
+from gaitlab.data.sources.mocap.recording import RATES, Recording, check_walks, from_npz
 from gaitlab.data.sources.sensors.capsules import Capsules
 from gaitlab.data.sources.sensors.observe import MODALITIES, Station
 from gaitlab.data.sources.walkers.body import REGIONS, STATURE, average, capsules
@@ -24,7 +25,7 @@ from gaitlab.data.sources.walkers.garments import carry_pose, dressed
 from gaitlab.data.sources.walkers.people import DAY, girths, stream
 from gaitlab.data.sources.walkers.scene import seen
 from gaitlab.data.sources.walkers.skeleton import BONES, bones_of, chain, face_forward
-from gaitlab.data.sources.walkers.source import CONDITIONS, VERSION
+from gaitlab.data.sources.walkers.source import CONDITIONS, LOUDEST, VERSION
 
 BONE_JITTER = 0.012
 """Relative SD of a bone pair's length between days (a third of the spread between people)."""
@@ -73,13 +74,21 @@ class MocapSource(SourceConfig):
         for word in self.modalities:
             if word not in MODALITIES:
                 raise ValueError(f"mocap knows the modalities {', '.join(MODALITIES)}; not {word!r}")
-        for field in ("views", "conditions", "modalities"):
-            if not getattr(self, field) or len(set(getattr(self, field))) < len(getattr(self, field)):
+        meant = {"views": self.views, "modalities": self.modalities, "conditions": [_words(c) for c in self.conditions]}
+        for field, values in meant.items():
+            if not values or len(set(values)) < len(values):
                 raise ValueError(f"{field} must name at least one, each only once; they are {getattr(self, field)}")
         if not all(0 <= view < 360 for view in self.views):
             raise ValueError(f"views are degrees from 0 to 359; not {', '.join(str(v) for v in self.views)}")
-        if self.window < 2 or not (0 < self.fps < np.inf and 0 < self.amc_fps < np.inf and self.segmentation_noise >= 0):
-            raise ValueError("window must be 2 or more, fps and amc_fps above 0 and segmentation_noise 0 or more")
+        if self.window < 2:
+            raise ValueError(f"window must be 2 or more frames; it is {self.window}")
+        for field in ("fps", "amc_fps"):
+            if not RATES[0] <= getattr(self, field) <= RATES[1]:
+                raise ValueError(f"{field} must be {RATES[0]:g} to {RATES[1]:g} Hz; it is {getattr(self, field)}")
+        if not 0 <= self.segmentation_noise <= LOUDEST:
+            raise ValueError(f"segmentation_noise is a strength from 0 to {LOUDEST:g}; it is {self.segmentation_noise}")
+        if self.split not in SPLITS:
+            raise ValueError(f"split is one of {', '.join(SPLITS)}; not {self.split!r}")
 
     def recording(self) -> Recording:
         return read(self.root, self.clips, self.amc_fps)
@@ -90,7 +99,7 @@ class MocapSource(SourceConfig):
             Walk(
                 subject=f"{self.prefix}{subject}",
                 session=session,
-                conditions=tuple(sorted({*condition.split("+")} - {"normal"})),
+                conditions=_words(condition),
                 view=f"{view:03d}",
                 take=f"{clip}-{window}",
                 split=self.split,
@@ -105,7 +114,7 @@ class MocapSource(SourceConfig):
     def load(self, walk: Walk) -> dict[str, np.ndarray]:
         joints, body = event(self, walk.subject, walk.session, walk.conditions, walk.take)
         station, noise = Station.at(float(walk.view)), self.segmentation_noise
-        return seen(walk, joints, body, station, seed=self.seed, noise=noise, modalities=self.modalities)
+        return seen(walk, joints, body, station, fps=self.fps, seed=self.seed, noise=noise, modalities=self.modalities)
 
     def checksum(self) -> str:
         digest = hashlib.sha256(f"{VERSION} {replace(self, root='')!r}".encode())
@@ -141,7 +150,7 @@ def read(root: str, clips: tuple[str, ...] = (), amc_fps: float = 120.0) -> Reco
     else:
         raise ValueError(f"no recording at {root!r}: give an npz file of joints, or a folder of .asf and .amc files")
     for name, clip in zip(recording.names, recording.clips, strict=True):
-        check_walks(clip, f"clip {name} of {root!r}")
+        check_walks(clip, recording.fps, f"clip {name} of {root!r}")
     return recording
 
 
@@ -164,6 +173,10 @@ def event(source: MocapSource, subject: str, session: str, conditions: tuple[str
     figure = dressed(figure, conditions, stream(seed, subject, session, clip, "+".join(conditions), "clothes"))
     joints = np.round(carry_pose(joints, figure), 4)
     return joints, capsules(joints, figure)
+
+
+def _words(condition: str) -> tuple[str, ...]:
+    return tuple(sorted({*condition.split("+")} - {"normal"}))
 
 
 def _resampled(joints: np.ndarray, fps: float, target: float) -> np.ndarray:

@@ -4,8 +4,11 @@ A body's image under a distant camera is a union of hulls of two discs; each cov
 (`outlines`). Noise acts on the raw picture, before the person is cropped out, as it does in real data.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numba import njit
 
@@ -49,7 +52,7 @@ class Camera:
         towards = x * ct + y * st
         depth = self.distance - (towards * cl + z * sl)
         if not (depth > 0.1).all():
-            raise ValueError(f"a walker comes within 0.1 m of the camera; move the camera away (now {self.distance} m)")
+            raise ValueError(f"people come within 0.1 m of the camera; give shorter walks or move the camera away (now {self.distance} m)")
         return (y * ct - x * st) / depth, (towards * sl - z * cl) / depth, depth
 
 
@@ -96,15 +99,27 @@ def silhouettes(
 ) -> np.ndarray:
     """uint8 `[t, size, size]`, 0 or 255: what `camera` sees of `body`, segmented with `noise`, cropped and centred.
 
-    occluder: hides what is behind it; it stands between camera and body. A frame that shows nobody is all 0.
+    occluder: hides what is behind it, as long as it stands between camera and body. A frame that shows nobody is all 0.
     """
     masks = raw_masks(body, camera, noise, rng, occluder=occluder)
     out = np.zeros((len(masks), size, size), np.uint8)
-    for i, (mask, width) in enumerate(zip(masks, _whole_widths(masks, size), strict=True)):
-        aligned = align(mask[:, :width], size)
-        if aligned is not None:
-            np.greater(aligned, 127, out=out[i].view(bool))
+    with _portable():
+        for i, (mask, width) in enumerate(zip(masks, _whole_widths(masks, size), strict=True)):
+            aligned = align(mask[:, :width], size)
+            if aligned is not None:
+                np.greater(aligned, 127, out=out[i].view(bool))
     return np.negative(out, out=out)
+
+
+@contextmanager
+def _portable() -> Iterator[None]:
+    """OpenCV without Intel's library, whose resizing differs between processors; its own is integer arithmetic."""
+    used = cv2.ipp.useIPP()
+    cv2.ipp.setUseIPP(False)
+    try:
+        yield
+    finally:
+        cv2.ipp.setUseIPP(used)
 
 
 def raw_masks(body: Capsules, camera: Camera, noise: Noise, rng: np.random.Generator, *, occluder: Capsules | None = None) -> np.ndarray:
@@ -121,8 +136,14 @@ def raw_masks(body: Capsules, camera: Camera, noise: Noise, rng: np.random.Gener
         _blots(masks, _drawn_blots(wide, share, nearest, tall * noise.blot, tall, rng), value)
     if occluder is not None:
         x, y, r = _discs(occluder, camera)
-        _fill(masks, x - left, y - top, r, np.ones(x.shape[:2], bool), np.zeros_like(wander), 0)
+        _fill(masks, x - left, y - top, r, _before(occluder, body, camera), np.zeros_like(wander), 0)
     return masks
+
+
+def _before(thing: Capsules, body: Capsules, camera: Camera) -> np.ndarray:
+    """bool `[t, c]`: capsules of `thing` that are nearer to the camera than the middle of `body`."""
+    near, far = (camera.project(capsules.ends)[2].mean(2) for capsules in (thing, body))
+    return near < np.median(far, axis=1, keepdims=True)
 
 
 @njit(cache=True)

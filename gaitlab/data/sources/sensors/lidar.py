@@ -54,7 +54,7 @@ def scan(body: Capsules, lidar: Lidar, rng: np.random.Generator, *, occluder: Ca
     """
     ends = np.ascontiguousarray(lidar.seen_from(body.ends))
     if ends[..., 0].min() < 0.5:
-        raise ValueError(f"a walker comes within 0.5 m of the LiDAR; move it away (now {lidar.distance} m)")
+        raise ValueError(f"a walker comes within 0.5 m of the LiDAR; give shorter walks or move it away (now {lidar.distance} m)")
     things, thickness = ends[:, :0], body.radii[:0]
     if occluder is not None:
         things, thickness = np.ascontiguousarray(lidar.seen_from(occluder.ends)), occluder.radii

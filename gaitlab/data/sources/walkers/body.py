@@ -30,7 +30,6 @@ class Figure:
     bag: Bag | None = None
     load: Load | None = None
     umbrella: Umbrella | None = None
-    uniform: bool = False
 
 
 def capsules(joints: np.ndarray, figure: Figure) -> Capsules:

@@ -82,7 +82,7 @@ def dressed(figure: "Figure", conditions: tuple[str, ...], rng: np.random.Genera
         figure = replace(figure, coat=skirt)
     if "uniform" in conditions:
         girth = np.where(UNIFORM > 0, FIT * figure.girth + (1 - FIT) * UNIFORM, figure.girth)
-        figure = replace(figure, girth=girth, uniform=True)
+        figure = replace(figure, girth=girth)
     if "bag" in conditions:
         kind = ("backpack", "backpack", "l", "r")[int(4 * u[5])]
         figure = replace(figure, bag=Bag(kind=kind, size=0.8 + 0.45 * u[6], drop=0.12 * u[7] - 0.02))

@@ -7,7 +7,7 @@ from gaitlab.data.sources.sensors.capsules import Capsules
 KINDS = ("post", "wall", "passer-by")
 
 
-def occluder(rng: np.random.Generator, toward: np.ndarray, distance: float, frames: int, fps: float = 25.0) -> Capsules:
+def occluder(rng: np.random.Generator, toward: np.ndarray, distance: float, frames: int, fps: float) -> Capsules:
     """Capsules `[frames, c]` that hide part of whoever walks around the origin from a sensor in the direction `toward` (unit vector
     `[2]`), `distance` m away: 1.2 to 2 m before the walker, at most half-way to the sensor.
 

@@ -13,7 +13,7 @@ from gaitlab.data.sources.walkers.people import stream
 
 
 def seen(
-    walk: Walk, joints: np.ndarray, body: Capsules, station: Station, *, seed: int, noise: float, modalities: Sequence[str]
+    walk: Walk, joints: np.ndarray, body: Capsules, station: Station, *, fps: float, seed: int, noise: float, modalities: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """Modality -> uint8 frames of joints `[t, 27, 3]` m and the body on them, a function of `seed` and the walk's key.
 
@@ -23,7 +23,7 @@ def seen(
     if "occlusion" in walk.conditions:
         azimuth = np.radians(station.camera.azimuth)
         toward = np.round([np.cos(azimuth), np.sin(azimuth)], 9)
-        between = occluder(stream(seed, walk.key, "occluder"), toward, station.camera.distance, len(joints))
+        between = occluder(stream(seed, walk.key, "occluder"), toward, station.camera.distance, len(joints), fps)
     dark = "night" in walk.conditions
     return observe(
         joints,

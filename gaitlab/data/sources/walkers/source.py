@@ -13,11 +13,15 @@ from gaitlab.data.sources.walkers.body import capsules
 from gaitlab.data.sources.walkers.people import Event, Wardrobe, event
 from gaitlab.data.sources.walkers.scene import seen
 
-VERSION = 4
+VERSION = 5
 """Raised with every change that alters a pixel."""
 
 CONDITIONS = ("normal", "bag", "clothing", "carrying", "umbrella", "uniform", "occlusion", "night")
 """SUSTech1K's eight (Shen et al., CVPR 2023)."""
+LONGEST = 6.0
+"""Seconds in which nobody walks as far as the sensors stand from the middle of the walk."""
+LOUDEST = 10.0
+"""Strength of segmentation noise that leaves something of a walk."""
 CHANGES = ("lower", "upper")
 """That garment is another one than the person's own; for data with a wardrobe."""
 
@@ -48,8 +52,12 @@ class Generated(SourceConfig):
             raise ValueError("no identities: set train_subjects, validation_subjects or test_subjects above 0")
         if not 2 <= self.frames[0] <= self.frames[1]:
             raise ValueError(f"frames is (fewest, most), 2 or more; it is {self.frames}")
-        if not (self.fps > 0 and self.segmentation_noise >= 0):
-            raise ValueError("fps must be above 0 and segmentation_noise 0 or more")
+        if not 0 < self.fps <= 1000:
+            raise ValueError(f"fps must be above 0 and at most 1000; it is {self.fps}")
+        if self.frames[1] > LONGEST * self.fps:
+            raise ValueError(f"{self.frames[1]} frames at {self.fps:g} fps walk into the sensors; set frames for {LONGEST:g} s or less")
+        if not 0 <= self.segmentation_noise <= LOUDEST:
+            raise ValueError(f"segmentation_noise is a strength from 0 to {LOUDEST:g}; it is {self.segmentation_noise}")
         if not self.modalities or not set(self.modalities) <= set(MODALITIES) or len(set(self.modalities)) < len(self.modalities):
             raise ValueError(f"modalities are some of {', '.join(MODALITIES)}, each once; not {', '.join(self.modalities) or 'none'}")
 
@@ -75,7 +83,7 @@ class Generated(SourceConfig):
         moment = self.event(walk)
         body = capsules(moment.joints, moment.figure)
         station, noise = self.station(walk), self.segmentation_noise
-        return seen(walk, moment.joints, body, station, seed=self.seed, noise=noise, modalities=self.modalities)
+        return seen(walk, moment.joints, body, station, fps=self.fps, seed=self.seed, noise=noise, modalities=self.modalities)
 
     def checksum(self) -> str:
         parameters = json.dumps(asdict(self), sort_keys=True)
