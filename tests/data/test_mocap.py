@@ -226,6 +226,16 @@ def test_joints_that_are_no_body_are_refused(tmp_path: Path, factor: float, at: 
         read(str(recording(tmp_path / "b.npz", joints=held)))
 
 
+def test_a_window_that_stands_still_is_refused(tmp_path: Path) -> None:
+    with np.load(recording(tmp_path / "a.npz")) as file:
+        held = file["joints"].copy()
+    held[30:70] = held[30]
+    source = MocapSource(root=str(recording(tmp_path / "b.npz", joints=held)), window=28)
+    standing = [walk for walk in source.walks() if walk.take == "07_01-2"]
+    with pytest.raises(ValueError, match=r"clip 07_01 stands still from .* leave it out with --clips"):
+        source.load(standing[0])
+
+
 def test_a_pelvis_that_jumps_is_refused(tmp_path: Path) -> None:
     with np.load(recording(tmp_path / "a.npz")) as file:
         held = file["joints"].copy()

@@ -24,11 +24,13 @@ from gaitlab.data.sources.walkers.body import REGIONS, STATURE, average, capsule
 from gaitlab.data.sources.walkers.garments import carry_pose, dressed
 from gaitlab.data.sources.walkers.people import DAY, girths, stream
 from gaitlab.data.sources.walkers.scene import seen
-from gaitlab.data.sources.walkers.skeleton import BONES, bones_of, chain, face_forward
+from gaitlab.data.sources.walkers.skeleton import BONES, bones_of, chain, face_forward, joint
 from gaitlab.data.sources.walkers.source import CONDITIONS, LOUDEST, VERSION
 
 BONE_JITTER = 0.012
 """Relative SD of a bone pair's length between days (a third of the spread between people)."""
+LEAST_WAY = 0.2
+"""Metres that a walker moves in a window."""
 GIRTH_JITTER = 0.06
 """The same of a mean body's girth."""
 
@@ -161,7 +163,10 @@ def event(source: MocapSource, subject: str, session: str, conditions: tuple[str
     clip, _, window = take.rpartition("-")
     i = recording.names.index(clip)
     start, stop = source.windows(recording, i)[int(window) - 1]
-    joints = face_forward(_resampled(recording.clips[i], recording.fps, source.fps)[start:stop])
+    joints = _resampled(recording.clips[i], recording.fps, source.fps)[start:stop]
+    if np.ptp(joints[:, joint("pelvis"), :2], axis=0).max() < LEAST_WAY:
+        raise ValueError(f"clip {clip} stands still from {start / source.fps:.1f} to {stop / source.fps:.1f} s; leave it out with --clips")
+    joints = face_forward(joints)
     day = stream(seed, subject, session, clip)
     joints = _reboned(joints, recording.bones if source.body == "mean" else None, day)
     if source.girths == "drawn":
