@@ -51,7 +51,7 @@ def frames_per_second(modalities: tuple[str, ...], repeats: int = 3) -> float:
     return best
 
 
-def scaling(subjects: int = 24, repeats: int = 2) -> Iterator[dict[str, object]]:
+def scaling(subjects: int = 48, repeats: int = 1) -> Iterator[dict[str, object]]:
     """Seconds to write the same shards with one and with two Ray workers, on a cluster that runs already."""
     import ray
 
