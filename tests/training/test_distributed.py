@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -93,11 +92,11 @@ def test_two_workers_are_one_process(tiny_store: Store, tmp_path: Path, backbone
         for rank in (0, 1):
             error = float((two[rank]["gradients"][name] - gradient).abs().max())
             assert error <= 1e-6, f"{name}: {error}"
-    for name, weight in one["weights"].items():  # float32, after several steps: rounding grows from step to step
-        scale = float(weight.abs().max())
-        np.testing.assert_allclose(two[0]["weights"][name].numpy(), weight.numpy(), rtol=0, atol=0.15 * scale, err_msg=name)
-        if "running" not in name:
-            assert torch.equal(two[0]["weights"][name], two[1]["weights"][name]), f"ranks disagree in {name}"
+    learnt = [name for name, weight in one["weights"].items() if weight.is_floating_point() and "running" not in name]
+    for name in learnt:
+        assert torch.equal(two[0]["weights"][name], two[1]["weights"][name]), f"ranks disagree in {name}"
+    after, alone = (torch.cat([of["weights"][name].flatten() for name in learnt]) for of in (two[0], one))
+    assert float((after - alone).norm() / alone.norm()) < 0.02  # float32, several steps: rounding grows from step to step
 
 
 def test_draws_do_not_depend_on_the_number_of_workers(tiny_store: Store) -> None:
