@@ -58,8 +58,8 @@ def _draw(points, offsets, h_res, v_res, out):  # type: ignore[no-untyped-def]
             if grid[r, c] == np.inf:
                 mass[c] += 1
             grid[r, c] = min(grid[r, c], far[i])
-        total, middle = 0, 0
-        while 2 * (total + mass[middle]) <= mass.sum():
+        cells, total, middle = mass.sum(), 0, 0
+        while 2 * (total + mass[middle]) <= cells:
             total += mass[middle]
             middle += 1
         mean = far.mean()

@@ -25,7 +25,7 @@ from gaitlab.data.sources.walkers.garments import carry_pose, dressed
 from gaitlab.data.sources.walkers.people import DAY, girths, stream
 from gaitlab.data.sources.walkers.scene import seen
 from gaitlab.data.sources.walkers.skeleton import BONES, bones_of, chain, face_forward, joint
-from gaitlab.data.sources.walkers.source import CONDITIONS, LOUDEST, VERSION
+from gaitlab.data.sources.walkers.source import CONDITIONS, LOUDEST, VERSION, condition_words
 
 BONE_JITTER = 0.012
 """Relative SD of a bone pair's length between days (a third of the spread between people)."""
@@ -76,7 +76,7 @@ class MocapSource(SourceConfig):
         for word in self.modalities:
             if word not in MODALITIES:
                 raise ValueError(f"mocap knows the modalities {', '.join(MODALITIES)}; not {word!r}")
-        meant = {"views": self.views, "modalities": self.modalities, "conditions": [_words(c) for c in self.conditions]}
+        meant = {"views": self.views, "modalities": self.modalities, "conditions": [condition_words(c) for c in self.conditions]}
         for field, values in meant.items():
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{field} must name at least one, each only once; they are {getattr(self, field)}")
@@ -101,7 +101,7 @@ class MocapSource(SourceConfig):
             Walk(
                 subject=f"{self.prefix}{subject}",
                 session=session,
-                conditions=_words(condition),
+                conditions=condition_words(condition),
                 view=f"{view:03d}",
                 take=f"{clip}-{window}",
                 split=self.split,
@@ -178,10 +178,6 @@ def event(source: MocapSource, subject: str, session: str, conditions: tuple[str
     figure = dressed(figure, conditions, stream(seed, subject, session, clip, "+".join(conditions), "clothes"))
     joints = np.round(carry_pose(joints, figure), 4)
     return joints, capsules(joints, figure)
-
-
-def _words(condition: str) -> tuple[str, ...]:
-    return tuple(sorted({*condition.split("+")} - {"normal"}))
 
 
 def _resampled(joints: np.ndarray, fps: float, target: float) -> np.ndarray:

@@ -124,7 +124,7 @@ def _portable() -> Iterator[None]:
 
 def raw_masks(body: Capsules, camera: Camera, noise: Noise, rng: np.random.Generator, *, occluder: Capsules | None = None) -> np.ndarray:
     """The part of each picture around the person, uint8 `[t, h, w]`, 0 or 255; the person at the top left, `SPARE` columns at the right."""
-    x, y, r = _discs(body, camera)
+    x, y, r, depth = _discs(body, camera)
     left, top = (np.floor((side - r).min((1, 2), keepdims=True)) - MARGIN for side in (x, y))
     x, y = x - left, y - top
     wide, high = (np.ceil((side + r).max((1, 2))) + MARGIN for side in (x, y))
@@ -135,15 +135,10 @@ def raw_masks(body: Capsules, camera: Camera, noise: Noise, rng: np.random.Gener
     for share, value, nearest in ((noise.hole, 0, 0.0), (noise.blob, 255, 0.6)):
         _blots(masks, _drawn_blots(wide, share, nearest, tall * noise.blot, tall, rng), value)
     if occluder is not None:
-        x, y, r = _discs(occluder, camera)
-        _fill(masks, x - left, y - top, r, _before(occluder, body, camera), np.zeros_like(wander), 0)
+        x, y, r, near = _discs(occluder, camera)
+        before = near.mean(2) < np.median(depth.mean(2), axis=1, keepdims=True)  # capsules nearer than the middle of the body
+        _fill(masks, x - left, y - top, r, before, np.zeros_like(wander), 0)
     return masks
-
-
-def _before(thing: Capsules, body: Capsules, camera: Camera) -> np.ndarray:
-    """bool `[t, c]`: capsules of `thing` that are nearer to the camera than the middle of `body`."""
-    near, far = (camera.project(capsules.ends)[2].mean(2) for capsules in (thing, body))
-    return near < np.median(far, axis=1, keepdims=True)
 
 
 @njit(cache=True)
@@ -166,10 +161,10 @@ def _whole_widths(masks, size):  # type: ignore[no-untyped-def]
     return out
 
 
-def _discs(body: Capsules, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centres x, y and radii of the ends' images, float `[t, c, 2]` pixels of the camera's picture."""
+def _discs(body: Capsules, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of the ends, float `[t, c, 2]`: centres x, y and radii of their images in pixels of the camera's picture, and depths in metres."""
     x, y, depth = camera.project(body.ends)
-    return x * camera.focal + camera.width / 2, y * camera.focal + camera.height / 2, body.radii * (camera.focal / depth)
+    return x * camera.focal + camera.width / 2, y * camera.focal + camera.height / 2, body.radii * (camera.focal / depth), depth
 
 
 @njit(cache=True)

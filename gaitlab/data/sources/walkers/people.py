@@ -7,12 +7,13 @@ no gait. Mean bone ratios are of the recorded people, their spreads of 14 people
 """
 
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from zlib import crc32
 
 import numpy as np
 
-from gaitlab.data.sources.walkers.body import REGIONS, STATURE, Figure
+from gaitlab.data.sources.sensors.capsules import Capsules
+from gaitlab.data.sources.walkers.body import REGIONS, STATURE, Figure, capsules
 from gaitlab.data.sources.walkers.fit import TABLE, waves
 from gaitlab.data.sources.walkers.garments import Wardrobe, carry_pose, dressed, own_garments
 from gaitlab.data.sources.walkers.skeleton import ARMS, BONES, FEET, SHAFTS, THIGHS, TRUNK, chain, joint
@@ -64,6 +65,11 @@ class Event:
     cadence: float
     stride: float
     start: tuple[float, float]
+
+    @cached_property
+    def body(self) -> Capsules:
+        """The capsules that all sensors of all views see."""
+        return capsules(self.joints, self.figure)
 
     @property
     def stature(self) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.sources.sensors.observe import MODALITIES, Station
-from gaitlab.data.sources.walkers.body import capsules
 from gaitlab.data.sources.walkers.people import Event, Wardrobe, event
 from gaitlab.data.sources.walkers.scene import seen
 
@@ -80,10 +79,8 @@ class Generated(SourceConfig):
         return event(self.seed, walk.subject, walk.session, walk.conditions, walk.take, self.frames, self.fps, self.wears())
 
     def load(self, walk: Walk) -> dict[str, np.ndarray]:
-        moment = self.event(walk)
-        body = capsules(moment.joints, moment.figure)
-        station, noise = self.station(walk), self.segmentation_noise
-        return seen(walk, moment.joints, body, station, fps=self.fps, seed=self.seed, noise=noise, modalities=self.modalities)
+        moment, station, noise = self.event(walk), self.station(walk), self.segmentation_noise
+        return seen(walk, moment.joints, moment.body, station, fps=self.fps, seed=self.seed, noise=noise, modalities=self.modalities)
 
     def checksum(self) -> str:
         parameters = json.dumps(asdict(self), sort_keys=True)
@@ -115,7 +112,7 @@ class WalkersSource(Generated):
                 raise ValueError(f"walkers know the conditions {', '.join(known)}; not {word!r}")
         if min(self.sessions, self.takes, self.condition_takes, len(self.views), len(self.conditions)) < 1:
             raise ValueError("walkers need at least one session, take, view and condition")
-        if len(set(self.views)) < len(self.views) or len({_words(c) for c in self.conditions}) < len(self.conditions):
+        if len(set(self.views)) < len(self.views) or len({condition_words(c) for c in self.conditions}) < len(self.conditions):
             raise ValueError("views and conditions may be named only once each")
         if not all(0 <= view < 360 for view in self.views):
             raise ValueError(f"views are degrees from 0 to 359; not {', '.join(str(v) for v in self.views)}")
@@ -128,7 +125,7 @@ class WalkersSource(Generated):
             Walk(
                 subject=subject,
                 session=str(session),
-                conditions=_words(condition),
+                conditions=condition_words(condition),
                 view=f"{view:03d}",
                 take=str(take),
                 split=split,
@@ -137,7 +134,7 @@ class WalkersSource(Generated):
             for split, subject in self.people()
             for session in range(1, self.sessions + 1)
             for condition in self.conditions
-            for take in range(1, (self.condition_takes if _words(condition) else self.takes) + 1)
+            for take in range(1, (self.condition_takes if condition_words(condition) else self.takes) + 1)
             for view in self.views
         ]
 
@@ -145,5 +142,6 @@ class WalkersSource(Generated):
         return Station.at(float(walk.view))
 
 
-def _words(condition: str) -> tuple[str, ...]:
+def condition_words(condition: str) -> tuple[str, ...]:
+    """The words of a walk's `conditions`: normal is (), bag+night is ("bag", "night")."""
     return tuple(sorted({word for word in condition.split("+") if word != "normal"}))
