@@ -106,6 +106,34 @@ def rank(
     )
 
 
+def top(
+    probes: Tensor, gallery: Tensor, k: int, *, distance: Distance = "euclidean", budget: int = BUDGET
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` walks of `gallery` `[g, p, d]` nearest to each of `probes` `[n, p, d]`: rows of the gallery, int64 `[n, k]`, nearest
+    first, and their distances, float32 `[n, k]`. Of walks equally far the one that comes first in the gallery comes first.
+    """
+    if not 1 <= k <= len(gallery):
+        raise ValueError(f"the {k} nearest of a gallery of {len(gallery)} walks: ask for 1 to {len(gallery)}")
+    compare = _comparison(gallery, distance)
+    step = max(1, budget // (12 * len(gallery)))
+    rows, apart = np.empty((len(probes), k), np.int64), np.empty((len(probes), k), np.float32)
+    for start in range(0, len(probes), step):
+        tile = slice(start, start + step)
+        nearest, column = _smallest(compare(probes[tile]), k)
+        rows[tile], apart[tile] = column.cpu().numpy(), nearest.cpu().numpy()
+    return rows, apart
+
+
+def _smallest(apart: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The `k` smallest of each row `[r, g]` in order, and their columns; equal ones by column."""
+    column = apart.topk(k, largest=False, sorted=False).indices.sort(1).values
+    value = apart.gather(1, column)
+    tied = ((apart <= value.amax(1, keepdim=True)).sum(1) > k).nonzero()[:, 0]  # topk took some of the equally far, any of them
+    column[tied] = apart[tied].sort(dim=1, stable=True).indices[:, :k].sort(1).values
+    value, order = apart.gather(1, column).sort(dim=1, stable=True)
+    return value, column.gather(1, order)
+
+
 def _own_columns(gallery_subject: np.ndarray, probe_subject: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Columns of the sorted gallery that hold each probe's own subject, int `[n, w]`, and where they do, bool `[n, w]`."""
     first = np.searchsorted(gallery_subject, probe_subject, side="left")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gaitlab.evaluation.protocol import Distance
-from gaitlab.evaluation.retrieval import distances, rank
+from gaitlab.evaluation.retrieval import distances, rank, top
 
 
 def slow_distance(a: np.ndarray, b: np.ndarray, distance: Distance) -> float:
@@ -114,3 +114,31 @@ def test_distances_that_are_kept() -> None:
     sample = some.to_others[np.isfinite(some.to_others)]
     others = apart[a[:, None] != b]
     assert abs(sample.mean() - others.mean()) < 0.3 * others.std()
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+@pytest.mark.parametrize("budget", [1, 3000, 1 << 30])
+def test_the_nearest_against_a_stable_sort(distance: Distance, budget: int) -> None:
+    """Any tile size; every other gallery walk is there twice, and once five times, so ties fall on both sides of k."""
+    probes, gallery = cloud(40, 2), cloud(61, 3)
+    gallery[1::2] = gallery[:-1:2]
+    gallery[30:35] = gallery[3]
+    apart = distances(probes, gallery, distance).numpy()
+    order = np.argsort(apart, axis=1, kind="stable")
+    for k in (1, 2, 3, 20, 61):
+        rows, nearest = top(probes, gallery, k, distance=distance, budget=budget)
+        assert (rows.dtype, nearest.dtype) == (np.int64, np.float32)
+        np.testing.assert_array_equal(rows, order[:, :k])
+        np.testing.assert_allclose(nearest, np.take_along_axis(apart, order[:, :k], 1), rtol=1e-6)
+
+
+def test_the_nearest_of_equally_far_walks_are_the_first() -> None:
+    rows, nearest = top(torch.zeros(2, 1, 1), torch.ones(500, 1, 1), 20)
+    np.testing.assert_array_equal(rows, [np.arange(20)] * 2)
+    np.testing.assert_array_equal(nearest, np.ones((2, 20)))
+
+
+@pytest.mark.parametrize("k", [0, 6])
+def test_more_than_there_are_cannot_be_nearest(k: int) -> None:
+    with pytest.raises(ValueError, match="ask for 1 to 5"):
+        top(cloud(2, 0), cloud(5, 1), k)
