@@ -1,11 +1,17 @@
 """The tiled ranking against a loop that sorts."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
 
+from gaitlab.evaluation import retrieval
 from gaitlab.evaluation.protocol import Distance
-from gaitlab.evaluation.retrieval import distances, rank, top
+from gaitlab.evaluation.retrieval import Ranking, distances, rank, top
 
 
 def slow_distance(a: np.ndarray, b: np.ndarray, distance: Distance) -> float:
@@ -30,6 +36,14 @@ def cloud(n: int, seed: int, *, parts: int = 3, channels: int = 5) -> torch.Tens
     return torch.randn(n, parts, channels, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.fixture(params=[1, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
 def test_distances_against_a_double_loop(distance: Distance) -> None:
     a, b = cloud(7, 0), cloud(11, 1)
@@ -45,9 +59,11 @@ def test_equal_walks_are_at_distance_nought_or_nearly() -> None:
 
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
 @pytest.mark.parametrize("views", [False, True])
-@pytest.mark.parametrize("budget", [1, 3000, 1 << 30])
-def test_rank_against_a_sorting_loop(distance: Distance, views: bool, budget: int) -> None:
-    """Any tile size, unlabelled walks (-1), subjects without mates, mates left out by view."""
+@pytest.mark.parametrize("budget", [1, 30_000, 1 << 30])
+@pytest.mark.parametrize("few", [0, 3, 100])
+def test_rank_against_a_sorting_loop(distance: Distance, views: bool, budget: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any tile size, counted or sorted, unlabelled walks (-1), subjects without mates, mates left out by view."""
+    monkeypatch.setattr(retrieval, "FEW", few)
     rng = np.random.default_rng(5)
     probes, gallery = cloud(40, 2), cloud(61, 3)
     probe_subject, gallery_subject = rng.integers(-1, 12, 40), rng.integers(-1, 10, 61)
@@ -117,7 +133,7 @@ def test_distances_that_are_kept() -> None:
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
-@pytest.mark.parametrize("budget", [1, 3000, 1 << 30])
+@pytest.mark.parametrize("budget", [1, 30_000, 1 << 30])
 def test_the_nearest_against_a_stable_sort(distance: Distance, budget: int) -> None:
     """Any tile size; every other gallery walk is there twice, and once five times, so ties fall on both sides of k."""
     probes, gallery = cloud(40, 2), cloud(61, 3)
@@ -142,3 +158,70 @@ def test_the_nearest_of_equally_far_walks_are_the_first() -> None:
 def test_more_than_there_are_cannot_be_nearest(k: int) -> None:
     with pytest.raises(ValueError, match="ask for 1 to 5"):
         top(cloud(2, 0), cloud(5, 1), k)
+
+
+def alike(one: Ranking, two: Ranking) -> None:
+    """Near the last bit: products of small matrices differ there with their shape."""
+    for field in fields(Ranking):
+        np.testing.assert_allclose(getattr(one, field.name), getattr(two, field.name), rtol=2e-6, err_msg=field.name)
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_blocks_tiles_and_threads_change_nothing(distance: Distance, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the number of threads is afterwards what it was."""
+    rng = np.random.default_rng(1)
+    probes, gallery = cloud(90, 0), cloud(70, 1)
+    a, b = rng.integers(-1, 9, 90), rng.integers(-1, 9, 70)
+    whole = rank(probes, gallery, a, b, distance=distance, samples=500)
+    apart = distances(probes, gallery, distance)
+    monkeypatch.setattr(retrieval, "BLOCK", 64)
+    monkeypatch.setattr(retrieval, "ROWS", 8)
+    alike(whole, rank(probes, gallery, a, b, distance=distance, samples=500))
+    with torch.inference_mode():
+        torch.testing.assert_close(distances(probes, gallery, distance), apart, rtol=2e-6, atol=2e-6)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.usefixtures("threads")
+def test_what_goes_wrong_in_a_tile_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval, "ROWS", 8)
+    with pytest.raises(RuntimeError):
+        distances(cloud(90, 0), cloud(70, 1, channels=4), "euclidean")
+
+
+@pytest.mark.gpu
+def test_rank_on_a_gpu() -> None:
+    rng = np.random.default_rng(1)
+    probes, gallery = cloud(90, 0), cloud(70, 1)
+    a, b = rng.integers(-1, 9, 90), rng.integers(-1, 9, 70)
+    here, there = (rank(probes.to(device), gallery.to(device), a, b) for device in ("cpu", "cuda"))
+    np.testing.assert_array_equal(here.place, there.place)
+    np.testing.assert_allclose(here.ap, there.ap)
+    np.testing.assert_array_equal(*(top(probes.to(device), gallery.to(device), 5)[0] for device in ("cpu", "cuda")))
+
+
+def test_no_probes() -> None:
+    ranking = rank(cloud(0, 0), cloud(5, 1), np.zeros(0, np.int64), np.arange(5), samples=10)
+    assert len(ranking.place) == len(ranking.to_mates) == 0
+
+
+TALL = """
+import resource, numpy as np, torch
+from gaitlab.evaluation.retrieval import BUDGET, rank, top
+torch.set_num_threads(2)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+probes, gallery = torch.randn(60_000, 2, 8), torch.randn(2_000, 2, 8)
+a, b = np.arange(60_000) % 500, np.arange(2_000) % 500
+rank(probes[:2000], gallery[:50], a[:2000], b[:50], samples=100)
+top(probes[:2000], gallery[:50], 5)
+before = peak()
+rank(probes, gallery, a, b, samples=20_000)
+top(probes, gallery, 20)
+print(peak() - before - BUDGET)
+"""
+
+
+def test_memory_is_what_the_budget_says() -> None:
+    """480 MB of distances in the budget, 16 MB of results and what the allocator and the libraries keep for themselves."""
+    done = subprocess.run([sys.executable, "-c", TALL], check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 64 << 20
