@@ -34,7 +34,7 @@ DEMO = Experiment(
 # -- published settings -----------------------------------------------------------------------------------------------
 
 MIXED = Augment(perspective=0.2, flip=0.2, rotate=0.2)
-GAITSET = SupervisedConfig(backbone=GaitSetConfig(), clip=ClipSpec(), neck=False)
+GAITSET = SupervisedConfig(backbone=GaitSetConfig(), clip=ClipSpec(), neck="none")
 GAITBASE = SupervisedConfig(backbone=GaitBaseConfig(), clip=ClipSpec(augment=Augment(rotate=0.3, erase=0.3)))
 DEEPGAITV2 = SupervisedConfig(backbone=DeepGaitV2Config(), clip=ClipSpec(order="ordered", augment=MIXED))
 

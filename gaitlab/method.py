@@ -72,6 +72,10 @@ class MethodConfig:
         """Channels that the network takes of the clips, by role; a role left out takes any number."""
         return {}
 
+    def targets(self) -> tuple[str, ...]:
+        """Conditions that a batch's `target` numbers, for methods that tell them apart."""
+        return ()
+
     def build(self, subjects: int) -> Method:
         """A freshly initialised method for `subjects` training identities."""
         raise NotImplementedError

@@ -11,8 +11,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-Modality = Literal["silhouette", "range", "skeleton", "depth", "joints"]
+Modality = Literal["silhouette", "range", "skeleton", "depth", "joints", "smpl"]
 """Name of a modality; also the name of its column in a shard. Clips of skeleton maps are drawn from joints where a store has no maps."""
+
+VECTORS: tuple[Modality, ...] = ("smpl",)
+"""Modalities whose frames are vectors of numbers, not images; smpl: 3 camera, 72 pose and 10 shape parameters of a body."""
 
 FrameOrder = Literal["consecutive", "ordered", "unordered"]
 """How frames of a clip follow each other: a run, sorted picks from a window, or a set."""
@@ -60,6 +63,7 @@ class ClipSpec:
     order: `ordered` picks sorted frames from a window `frames + skip` long; `consecutive` is a run; `unordered` a set.
     width: columns kept by the centre crop (64 -> 44 for silhouettes); None keeps all.
     limit: longest whole walk, in frames; the rest is cut off.
+    follows: role of another clip of the method whose frames and transforms this one shares, None for a draw of its own.
     """
 
     modality: Modality = "silhouette"
@@ -69,6 +73,7 @@ class ClipSpec:
     width: int | None = 44
     limit: int = 720
     augment: Augment = field(default_factory=Augment)
+    follows: str | None = None
 
     def __post_init__(self) -> None:
         least, most = (self.frames, self.frames) if isinstance(self.frames, int) else self.frames or (1, 1)
@@ -88,16 +93,18 @@ class ClipSpec:
 class Batch:
     """Clips by role, on one device.
 
-    clips: role -> float `n t c h w` in [0, 1], zero-padded in time behind each clip's length.
+    clips: role -> float `n t c h w` in [0, 1] (of vectors `n t d`), zero-padded in time behind each clip's length.
     lengths: role -> int64 `n`, frames of each clip.
     subject: int64 `n`, 0..k-1, or -1 where unlabelled.
     rows: int64 `n`, the walks' row numbers in the store's index.
+    target: int64 `n`, which of the method's `targets` the walk's conditions name, -1 where none.
     """
 
     clips: Mapping[str, Tensor]
     lengths: Mapping[str, Tensor]
     subject: Tensor
     rows: Tensor
+    target: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.subject)
@@ -110,4 +117,5 @@ class Batch:
             {role: length[span] for role, length in self.lengths.items()},
             self.subject[span],
             self.rows[span],
+            None if self.target is None else self.target[span],
         )

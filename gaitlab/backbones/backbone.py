@@ -2,8 +2,11 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
+
+from gaitlab.types import Modality
 
 
 class Backbone(nn.Module, ABC):
@@ -14,13 +17,18 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, clip: Tensor, lengths: Tensor) -> Tensor:
-        """clip `n t c h w`, values in [0, 1], padded behind `lengths` `n` -> `n p c` (`parts` x `channels`)."""
+        """clip `n t c h w`, values in [0, 1], padded behind `lengths` `n` -> `n p c` (`parts` x `channels`).
+
+        A network with companions takes their clips, which show the same frames, behind these two.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneConfig:
     """Base of the networks' configurations."""
 
+    companions: ClassVar[tuple[Modality, ...]] = ()
+    """Modalities that the network takes besides the clip's own, of the same frames."""
     in_channels: int = 1
     """Channels of a clip's frames."""
 

@@ -32,7 +32,7 @@ class GaitBaseConfig(BackboneConfig):
         if not len(self.channels) == len(self.layers) == len(self.strides):
             raise ValueError(f"channels, layers and strides name one value per stage each: {self.channels}, {self.layers}, {self.strides}")
 
-    def build(self) -> Backbone:
+    def build(self) -> "GaitBase":
         return GaitBase(self)
 
 

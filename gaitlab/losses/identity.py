@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 def part_cross_entropy(logits: Tensor, subject: Tensor, *, scale: float = 16.0, smoothing: float = 0.1) -> Tensor:
-    """Label-smoothed cross-entropy of cosines `n p k` times `scale`, in float32; mean over labelled walks and parts.
+    """Label-smoothed cross-entropy of logits `n p k` times `scale`, in float32; mean over labelled walks and parts.
 
     subject: int64 `n`, -1 = unlabelled (left out). Without a labelled walk the loss is 0.
     """

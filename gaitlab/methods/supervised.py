@@ -1,7 +1,8 @@
-"""Supervised recognition: part-wise triplet loss on the embedding, and, behind a BN neck, identity classification.
+"""Supervised recognition: part-wise triplet loss on the embedding, and, behind a neck, classification of identities.
 
-GaitSet trains with the triplet loss alone (`neck=False`); GaitBase, DeepGaitV2 and their kin with both
-(Fan et al., "OpenGait", CVPR 2023).
+GaitSet and GaitPart train with the triplet loss alone (`neck="none"`); GaitBase, DeepGaitV2 and their kin with both
+(Fan et al., "OpenGait", CVPR 2023). With `classes` the classifier tells conditions apart instead of people: ScoNet
+(Zhou et al., "Gait Patterns as Biomarkers", MICCAI 2024).
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,14 +14,16 @@ from torch import Tensor
 from gaitlab.backbones.backbone import BackboneConfig
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.losses.identity import part_cross_entropy
-from gaitlab.losses.triplet import SelfDistance, part_triplet
+from gaitlab.losses.triplet import Comparison, Mining, SelfDistance, part_triplet
 from gaitlab.method import Method, MethodConfig
 from gaitlab.nn.gather import all_rows
-from gaitlab.nn.heads import BNNeck, PartLinear
-from gaitlab.types import Batch, ClipSpec, Losses, Modality
+from gaitlab.nn.heads import BNNeck, PartLinear, SharedNeck
+from gaitlab.types import VECTORS, Batch, ClipSpec, Losses, Modality
 
-Feature = Literal["raw", "normalised"]
-"""raw: the embedding before batch norm; normalised: the BN neck's output, of length 1."""
+Feature = Literal["raw", "normalised", "logits"]
+"""raw: the embedding before batch norm; normalised: the neck's feature; logits: the classifier's output, `n p k`."""
+
+NECKS = {"bnneck": BNNeck, "shared": SharedNeck}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +34,18 @@ class SupervisedConfig(MethodConfig):
     clip: ClipSpec = field(default_factory=ClipSpec)
     embedding: int = 256
     """Channels of each part's embedding."""
-    neck: bool = True
-    """BN neck and identity loss; without it the triplet loss trains alone."""
+    neck: Literal["bnneck", "shared", "none"] = "bnneck"
+    """bnneck: batch norm, unit length, cosines to class centres; shared: GaitGL's; none: the triplet loss trains alone."""
+    classes: tuple[str, ...] = ()
+    """Conditions that are told apart instead of identities."""
     margin: float = 0.2
+    mining: Mining = "all"
+    compared_by: Comparison = "euclidean"
+    """Distance inside the triplet loss."""
     triplet_weight: float = 1.0
     identity_weight: float = 1.0
     scale: float = 16.0
-    """Factor of the cosines before the softmax."""
+    """Factor of the logits before the softmax."""
     smoothing: float = 0.1
     triplet_on: Feature = "raw"
     embed_from: Feature = "raw"
@@ -45,17 +53,30 @@ class SupervisedConfig(MethodConfig):
     """rounded: the reference implementation's numbers, digit for digit (what `interop.opengait` sets)."""
 
     def __post_init__(self) -> None:
-        if not self.neck and "normalised" in (self.triplet_on, self.embed_from):
-            raise ValueError("triplet_on and embed_from take 'normalised' only with neck=True: the BN neck is what normalises")
+        if self.neck == "none" and (self.triplet_on, self.embed_from) != ("raw", "raw"):
+            raise ValueError("triplet_on and embed_from take 'normalised' and 'logits' only with a neck: neck 'bnneck' or 'shared'")
+        if self.classes and self.neck == "none":
+            raise ValueError("classes need a classifier: neck 'bnneck' or 'shared'")
 
     def clips(self) -> dict[str, ClipSpec]:
-        return {"gait": self.clip}
+        return {"gait": self.clip} | {
+            other: replace(self.clip, modality=other, follows="gait", width=None if other in VECTORS else self.clip.width)
+            for other in self.backbone.companions
+        }
 
     def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
+        if self.backbone.companions:
+            if modality not in (None, self.clip.modality):
+                together = " with ".join((self.clip.modality, *self.backbone.companions))
+                raise ValueError(f"{type(self.backbone).__name__} embeds {together} only; a test asks it for {modality}")
+            return super().test_clips()
         return {"gait": replace(self.clip.whole(), modality=modality or self.clip.modality)}
 
     def channels(self) -> dict[str, int]:
         return {"gait": self.backbone.in_channels}
+
+    def targets(self) -> tuple[str, ...]:
+        return self.classes
 
     def build(self, subjects: int) -> "Supervised":
         return Supervised(self, subjects)
@@ -69,7 +90,8 @@ class Supervised(Method):
         self.config = config
         self.backbone = config.backbone.build()
         self.head = PartLinear(self.backbone.parts, self.backbone.channels, config.embedding)
-        self.neck = BNNeck(self.backbone.parts, config.embedding, subjects) if config.neck else None
+        neck = NECKS.get(config.neck)
+        self.neck = neck and neck(self.backbone.parts, config.embedding, len(config.classes) or subjects)
 
     def encode(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Embeddings before batch norm, `n p d`."""
@@ -77,20 +99,34 @@ class Supervised(Method):
 
     def objective(self, encoded: Tensor, batch: Batch) -> Losses:
         config = self.config
-        features, cosines = (encoded, None) if self.neck is None else self.neck(encoded)
-        compared = encoded if config.triplet_on == "raw" else features
-        triplet = part_triplet(all_rows(compared), all_rows(batch.subject), margin=config.margin, self_distance=config.self_distance)
+        features, logits = (encoded, None) if self.neck is None else self.neck(encoded)
+        triplet = part_triplet(
+            all_rows(encoded if config.triplet_on == "raw" else features), all_rows(batch.subject),
+            margin=config.margin, mining=config.mining, distance=config.compared_by, self_distance=config.self_distance,
+        )  # fmt: skip
         terms = {"triplet": config.triplet_weight * triplet.loss}
         watch = {"active_triplets": triplet.share, "distance": triplet.distance.mean()}
-        if cosines is not None:
-            identity = part_cross_entropy(cosines, batch.subject, scale=config.scale, smoothing=config.smoothing)
+        if logits is not None:
+            label = self._label(batch)
+            identity = part_cross_entropy(logits, label, scale=config.scale, smoothing=config.smoothing)
             terms["identity"] = config.identity_weight * identity
-            watch["accuracy"] = (cosines.detach().argmax(2) == batch.subject[:, None]).float().mean()
+            watch["accuracy"] = (logits.detach().argmax(2) == label[:, None]).float().mean()
         return Losses(terms, watch)
 
     def embed(self, batch: Batch) -> Tensor:
         raw = self._raw(batch).float()
-        return raw if self.config.embed_from == "raw" or self.neck is None else self.neck.normalised(raw)
+        if self.neck is None or self.config.embed_from == "raw":
+            return raw
+        features, logits = self.neck(raw)
+        return features if self.config.embed_from == "normalised" else logits
+
+    def _label(self, batch: Batch) -> Tensor:
+        if not self.config.classes:
+            return batch.subject
+        if batch.target is None:
+            raise ValueError(f"a batch for {', '.join(self.config.classes)} needs its target")
+        return batch.target
 
     def _raw(self, batch: Batch) -> Tensor:
-        return self.head(self.backbone(batch.clips["gait"], batch.lengths["gait"]))
+        companions = [batch.clips[role] for role in self.config.backbone.companions]
+        return self.head(self.backbone(batch.clips["gait"], batch.lengths["gait"], *companions))

@@ -36,14 +36,26 @@ class SpaceTimeConv(nn.Conv3d):
         super().__init__(c_in, c_out, 3, stride=(1, stride, stride), padding=1, bias=False)
 
     def forward(self, frames: Tensor, sizes: Sequence[int]) -> Tensor:  # type: ignore[override]
-        return across_time(lambda clips: super(SpaceTimeConv, self).forward(clips.transpose(1, 2)).transpose(1, 2), frames, sizes)
+        return across_time(self.mix, frames, sizes)
+
+    def mix(self, clips: Tensor) -> Tensor:
+        """`b t c h w` -> the same with `c_out` channels, clips of one length."""
+        return super().forward(clips.transpose(1, 2)).transpose(1, 2)
 
 
 class Shortcut(nn.Sequential):
-    """1x1 convolution and batch norm, where the residual's shape differs from the block's input."""
+    """1x1 convolution and batch norm, where the residual's shape differs from the block's input.
+
+    The pixels that the stride keeps are taken first: oneDNN's strided 1x1 convolution of channels-last maps with fewer than 8 channels
+    writes past its memory in the backward pass (torch 2.13, CPU).
+    """
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
-        super().__init__(nn.Conv2d(c_in, c_out, 1, stride=stride, bias=False), FrameNorm(c_out))
+        super().__init__(nn.Conv2d(c_in, c_out, 1, bias=False), FrameNorm(c_out))
+        self.stride = stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input[..., :: self.stride, :: self.stride])
 
 
 class Block2D(nn.Module):

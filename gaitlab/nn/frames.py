@@ -52,3 +52,21 @@ def across_time(conv: Callable[[Tensor], Tensor], frames: Tensor, sizes: Sequenc
     place = (torch.arange(len(frames)) + reach * walk).to(frames.device)
     spread = frames.new_zeros((len(frames) + reach * (len(sizes) - 1), *frames.shape[1:])).index_copy(0, place, frames)
     return conv(spread.unsqueeze(0)).squeeze(0)[place]
+
+
+def neighbours(frames: Tensor, sizes: Sequence[int], reach: int = 1, beyond: float = 0.0) -> Tensor:
+    """Packed `f ...` -> `(2 reach + 1) f ...`: for every frame those from `reach` earlier to `reach` later, `beyond` past its walk's ends.
+
+    What a temporal convolution, average (0) or maximum (-inf) sees; exact for walks of unequal length.
+    """
+    size = torch.tensor(sizes, device=frames.device)
+    end = size.cumsum(0)
+    start = torch.repeat_interleave(end - size, size, output_size=len(frames))
+    stop = torch.repeat_interleave(end, size, output_size=len(frames))
+    here = torch.arange(len(frames), device=frames.device)
+    seen = []
+    for offset in range(-reach, reach + 1):
+        there = here + offset
+        outside = ((there < start) | (there >= stop)).view(-1, *[1] * (frames.dim() - 1))
+        seen.append(frames[there.clamp(0, len(frames) - 1)].masked_fill(outside, beyond) if offset else frames)
+    return torch.stack(seen)

@@ -18,6 +18,13 @@ def all_rows(x: Tensor) -> Tensor:
     return _AllRows.apply(x)
 
 
+def own_rows(n: int, device: torch.device) -> Tensor:
+    """int64 `n`: where the n rows of this rank stand in `all_rows`."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return torch.arange(n, device=device)
+    return torch.arange(n, device=device) * dist.get_world_size() + dist.get_rank()
+
+
 class _AllRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

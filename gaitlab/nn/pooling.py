@@ -8,9 +8,13 @@ from torch import Tensor
 
 def horizontal_pyramid(maps: Tensor, bins: Sequence[int]) -> Tensor:
     """Maps `n c h w` -> mean + maximum of every horizontal strip, `n p c`; scales one after the other in the order of `bins`."""
-    height = maps.shape[2]
-    for count in bins:
-        if height % count:
-            raise ValueError(f"{count} strips do not divide a feature map of {height} rows; choose bins that do, or another input height")
-    strips = [maps.flatten(2).unflatten(2, (count, -1)) for count in bins]
+    strips = [maps.unflatten(2, (count, rows_each(maps, count))).flatten(3) for count in bins]
     return torch.cat([strip.mean(3) + strip.max(3).values for strip in strips], 2).transpose(1, 2)
+
+
+def rows_each(maps: Tensor, strips: int) -> int:
+    """Rows of each of `strips` horizontal strips of maps `... h w`; ValueError where they cannot be equal."""
+    height = maps.shape[-2]
+    if height % strips:
+        raise ValueError(f"{strips} strips do not divide a feature map of {height} rows; choose strips that do, or another input height")
+    return height // strips

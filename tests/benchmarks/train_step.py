@@ -17,7 +17,7 @@ from gaitlab.nn.memory import keep_freed_memory
 from gaitlab.types import Batch
 
 MODELS = {
-    "gaitset": (SupervisedConfig(backbone=GaitSetConfig(), neck=False), 30, {"peer": 3.56, "peer_cpu": 6.63}),
+    "gaitset": (SupervisedConfig(backbone=GaitSetConfig(), neck="none"), 30, {"peer": 3.56, "peer_cpu": 6.63}),
     "gaitbase": (SupervisedConfig(backbone=GaitBaseConfig()), 10, {"peer": 10.6, "peer_cpu": 20.3}),
     "deepgaitv2": (SupervisedConfig(backbone=DeepGaitV2Config()), 10, {"peer": 14.6, "peer_cpu": 21.8}),
 }

@@ -67,7 +67,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LocalRun:
 
 
 def experiment(**changes: Any) -> Experiment:
-    method = SupervisedConfig(backbone=GaitSetConfig(channels=(4, 4, 8)), clip=ClipSpec(frames=4), embedding=8, neck=False)
+    method = SupervisedConfig(backbone=GaitSetConfig(channels=(4, 4, 8)), clip=ClipSpec(frames=4), embedding=8, neck="none")
     return Experiment(name="small", method=replace(method, **changes), data=DataConfig(root="twice"))
 
 

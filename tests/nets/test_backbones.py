@@ -6,7 +6,12 @@ import torch
 from gaitlab.backbones.backbone import BackboneConfig
 from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.backbones.gaitbase import GaitBaseConfig
+from gaitlab.backbones.gaitgl import GaitGLConfig
+from gaitlab.backbones.gaitpart import GaitPartConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
+from gaitlab.backbones.plain import PlainConfig
+from gaitlab.backbones.skeletongaitpp import SkeletonGaitPPConfig
+from gaitlab.backbones.smplgait import SMPLGaitConfig
 
 NARROW = (4, 6, 8, 10)
 CONFIGS = {
@@ -17,11 +22,24 @@ CONFIGS = {
     "deepgaitv2-2d": DeepGaitV2Config(mode="2d", channels=NARROW),
     "deepgaitv2-p3d": DeepGaitV2Config(mode="p3d", channels=NARROW, layers=(1, 2, 1, 1)),
     "deepgaitv2-3d": DeepGaitV2Config(mode="3d", channels=NARROW, in_channels=2),
+    "plain": PlainConfig(channels=(4, 6, 8), strips=(1, 1, 1), pool_after=(1, 2)),
+    "plain-four-scales": PlainConfig(channels=(4, 6, 8, 10), strips=(1, 2, 1, 4), pool_after=(1, 2, 3), bins=(8, 2, 1), in_channels=3),
+    "gaitpart": GaitPartConfig(channels=(4, 4, 8, 8), strips=(1, 1, 4, 8), pool_after=(2, 3)),
+    "gaitgl": GaitGLConfig(stem=(4,), channels=(6, 8, 8)),
+    "gaitgl-large": GaitGLConfig(stem=(4, 4), channels=(6, 6, 8, 8, 10, 10), pool_after=2, strips=2, in_channels=2),
+    "smplgait": SMPLGaitConfig(channels=(4, 6, 8), strips=(1, 1, 1), pool_after=(1, 2), hidden=(8, 10)),
+    "skeletongaitpp": SkeletonGaitPPConfig(channels=(8, 10, 12, 14), layers=(1, 2, 1, 1), squeeze=4),
 }
+SHAPES = {"smpl": (85,), "skeleton": (2, 64, 44)}
+"""Of a frame of a companion."""
 
 
 def clips(config: BackboneConfig, n: int, t: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(n, t, config.in_channels, 64, 44, generator=torch.Generator().manual_seed(seed))  # type: ignore[attr-defined]
+    return torch.rand(n, t, config.in_channels, 64, 44, generator=torch.Generator().manual_seed(seed))
+
+
+def companions(config: BackboneConfig, n: int, t: int, seed: int = 1) -> list[torch.Tensor]:
+    return [torch.rand(n, t, *SHAPES[role], generator=torch.Generator().manual_seed(seed)) for role in config.companions]
 
 
 @pytest.fixture(params=list(CONFIGS))
@@ -32,37 +50,56 @@ def config(request: pytest.FixtureRequest) -> BackboneConfig:
 
 def test_a_walk_in_a_batch_is_the_walk_alone(config: BackboneConfig) -> None:
     net = config.build()
-    net(clips(config, 2, 3), torch.tensor([3, 3]))  # statistics that are not the initial ones
+    net(clips(config, 2, 3), torch.tensor([3, 3]), *companions(config, 2, 3))  # statistics that are not the initial ones
     net.eval()
-    lengths = torch.tensor([2, 5, 1, 3])
-    clip = clips(config, 4, 5)
+    lengths = torch.tensor([2, 7, 1, 3, 4])
+    clip, others = clips(config, 5, 7), companions(config, 5, 7)
     with torch.no_grad():
-        together = net(clip, lengths)
-        alone = torch.cat([net(walk[None, :length], length[None]) for walk, length in zip(clip, lengths, strict=True)])
-    assert together.shape == (4, net.parts, net.channels)
+        together = net(clip, lengths, *others)
+        walks = zip(clip, *others, strict=True)
+        alone = [net(*_alone(walk, length)) for walk, length in zip(walks, lengths, strict=True)]
+    alone = torch.cat(alone)
+    assert together.shape == (5, net.parts, net.channels)
     assert (together - alone).abs().max() <= 1e-5 * alone.abs().max()
+
+
+def _alone(walk: tuple[torch.Tensor, ...], length: torch.Tensor) -> list[torch.Tensor]:
+    clip, *others = (part[None, :length] for part in walk)
+    return [clip, length[None], *others]
 
 
 def test_padding_reaches_nothing_in_training(config: BackboneConfig) -> None:
     net = config.build()
-    clip, lengths = clips(config, 3, 4), torch.tensor([4, 2, 3])
-    first = net(clip, lengths)
-    for walk, length in zip(clip, lengths, strict=True):
-        walk[length:] = 1e6
-    assert torch.equal(net(clip, lengths), first)
+    torch.manual_seed(1)  # of dropout
+    clip, lengths, others = clips(config, 3, 4), torch.tensor([4, 2, 3]), companions(config, 3, 4)
+    first = net(clip, lengths, *others)
+    for padded in (clip, *others):
+        for walk, length in zip(padded, lengths, strict=True):
+            walk[length:] = 1e6
+    torch.manual_seed(1)
+    assert torch.equal(net(clip, lengths, *others), first)
 
 
 def test_every_parameter_gets_a_gradient(config: BackboneConfig) -> None:
     net = config.build()
-    net(clips(config, 3, 3), torch.tensor([3, 2, 3])).square().sum().backward()
+    net(clips(config, 3, 7), torch.tensor([7, 2, 3]), *companions(config, 3, 7)).square().sum().backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_gaitset_ignores_the_order_of_frames_and_p3d_does_not() -> None:
-    for name, ignores in (("gaitset", True), ("gaitbase", True), ("deepgaitv2-p3d", False), ("deepgaitv2-3d", False)):
+def test_sets_ignore_the_order_of_frames_and_sequences_do_not() -> None:
+    ignoring = {
+        "gaitset": True,
+        "gaitbase": True,
+        "plain": True,
+        "deepgaitv2-p3d": False,
+        "deepgaitv2-3d": False,
+        "gaitpart": False,
+        "gaitgl": False,
+    }
+    for name, ignores in ignoring.items():
         torch.manual_seed(0)
         net = CONFIGS[name].build().eval()
         clip, length = clips(CONFIGS[name], 1, 6), torch.tensor([6])

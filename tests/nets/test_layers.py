@@ -57,7 +57,7 @@ def test_part_linear_and_neck_by_loop() -> None:
     torch.nn.init.normal_(neck.norm.weight, 1, 0.1)
     expected = torch.stack([x[:, p] @ linear.weight[p] for p in range(3)], 1)
     torch.testing.assert_close(linear(x), expected)
-    features, cosines = neck(x)
+    features, logits = neck(x)
     for p in range(3):
         for c in range(4):
             column = x[:, p, c]
@@ -65,7 +65,7 @@ def test_part_linear_and_neck_by_loop() -> None:
             expected[:, p, c] = (column - column.mean()) / (column.var(correction=0) + 1e-5).sqrt() * scale + shift
         unit = F.normalize(expected[:, p, :4], dim=1)
         torch.testing.assert_close(features[:, p], unit)
-        torch.testing.assert_close(cosines[:, p], unit @ F.normalize(neck.weight[p], dim=0))
+        torch.testing.assert_close(logits[:, p], unit @ F.normalize(neck.weight[p], dim=0))
 
 
 @pytest.mark.parametrize("shape", [(7, 3), (4, 3, 5, 2)])

@@ -38,10 +38,10 @@ def test_terms_weights_and_watch() -> None:
 
 
 def test_triplet_alone_without_a_neck() -> None:
-    method = SupervisedConfig(backbone=GaitSetConfig(channels=(2, 3, 4)), neck=False).build(4)
+    method = SupervisedConfig(backbone=GaitSetConfig(channels=(2, 3, 4)), neck="none").build(4)
     assert set(method(batch(), RNG).terms) == {"triplet"}
-    with pytest.raises(ValueError, match="neck=True"):
-        SupervisedConfig(neck=False, embed_from="normalised")
+    with pytest.raises(ValueError, match="only with a neck"):
+        SupervisedConfig(neck="none", embed_from="normalised")
 
 
 def test_normalised_features() -> None:

@@ -30,12 +30,19 @@ def main(folder: Path) -> int:
         return 2
     verdicts = []
     for path, runner in runners(folder):
-        verdicts.append(runner(path))
+        verdicts.append(judged(path, runner))
         print(verdicts[-1].line, flush=True)
-    failed = sum(not verdict.passed and not verdict.todo for verdict in verdicts)
-    todo = sum(bool(verdict.todo) for verdict in verdicts)
-    print(f"{sum(verdict.passed for verdict in verdicts)} passed, {failed} failed" + (f", {todo} todo" if todo else ""))
-    return 1 if failed or not verdicts else 0
+    passed = sum(verdict.passed for verdict in verdicts)
+    print(f"{passed} passed, {len(verdicts) - passed} failed")
+    return 0 if verdicts and passed == len(verdicts) else 1
+
+
+def judged(path: Path, runner: Runner) -> Verdict:
+    """The verdict; a golden that cannot be run has failed, whatever the reason, and the others still run."""
+    try:
+        return runner(path)
+    except Exception as error:  # noqa: BLE001
+        return Verdict(path.stem, broken=f"{type(error).__name__}: {error}".replace("\n", " "))
 
 
 if __name__ == "__main__":

@@ -20,11 +20,11 @@ class Check:
 
 @dataclass
 class Verdict:
-    """All checks of one golden; `todo` says why it was not run."""
+    """All checks of one golden; `broken` says why it could not be run."""
 
     golden: str
     checks: list[Check] = field(default_factory=list)
-    todo: str = ""
+    broken: str = ""
 
     def compare(self, name: str, ours: ArrayLike, golden: ArrayLike, tolerance: float) -> None:
         """Largest difference relative to the golden's largest magnitude."""
@@ -34,12 +34,12 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        return bool(self.checks) and not self.todo and all(check.passed for check in self.checks)
+        return bool(self.checks) and not self.broken and all(check.passed for check in self.checks)
 
     @property
     def line(self) -> str:
-        if self.todo:
-            return f"todo  {self.golden}: {self.todo}"
+        if self.broken:
+            return f"FAIL  {self.golden}: {self.broken}"
         if not self.checks:
             return f"FAIL  {self.golden}: nothing was checked"
         largest = max(self.checks, key=lambda check: check.error)

@@ -83,6 +83,11 @@ def depth(seed: int, frames: int, h: int, w: int) -> np.ndarray:
     return np.floor(np.stack(ramps)[None] * mask[:, None]).astype(np.uint8)
 
 
+def smpl(seed: int, frames: int, h: int = 0, w: int = 0) -> np.ndarray:
+    """float32 `t 85`, whatever the frames' size."""
+    return (0.5 * np.random.default_rng(seed + 3 * 10**6).standard_normal((frames, 85))).astype(np.float32)
+
+
 def cut(x: np.ndarray) -> np.ndarray:
     """The sides' `floor(w / 64) * 10` columns off, grey levels to [0, 1]."""
     columns = x.shape[-1] // 64 * 10

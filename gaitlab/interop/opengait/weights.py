@@ -8,40 +8,37 @@ import torch
 from torch import Tensor
 
 from gaitlab.backbones.backbone import Backbone
-from gaitlab.backbones.deepgaitv2 import DeepGaitV2
-from gaitlab.interop.opengait.names import peer_names
-from gaitlab.methods.supervised import Supervised
+from gaitlab.interop.opengait.names import HEADS, peer_names, under_peer_names
+from gaitlab.method import Method
 
 
-def load_state(network: Supervised | Backbone, peer_state: Mapping[str, Tensor]) -> None:
+def load_state(network: Method | Backbone, peer_state: Mapping[str, Tensor]) -> None:
     """Copies OpenGait's weights into our network; a backbone alone leaves the heads' entries out. Names every misfit."""
-    names = peer_names(network)
     state = network.state_dict()
-    heads = ("Head.", "FCs.", "BNNecks.") if isinstance(network, Backbone) else ()
-    unused = [name for name in peer_state if name not in set(names.values()) and not name.startswith(heads or ("\0",))]
-    faults = [f"{name} (unknown here)" for name in unused]
-    loaded = {}
-    for ours, theirs in names.items():
-        if theirs not in peer_state:
-            faults.append(f"{theirs} (missing)")
-        elif _core(peer_state[theirs].shape) != _core(state[ours].shape):
-            faults.append(f"{theirs} (shape {list(peer_state[theirs].shape)}, ours {list(state[ours].shape)})")
-        else:
-            loaded[ours] = peer_state[theirs].reshape(state[ours].shape)
+    unused = set(peer_state)
+    faults, loaded = [], {}
+    for ours, theirs in peer_names(network).items():
+        wanted = state[ours]
+        sources = [theirs.replace("*", str(i)) for i in range(len(wanted))] if "*" in theirs else [theirs]
+        each = wanted[0] if "*" in theirs else wanted
+        unused -= set(sources)
+        faults += [f"{name} (missing)" for name in sources if name not in peer_state]
+        held = [(name, peer_state[name]) for name in sources if name in peer_state]
+        misfits = [(name, list(value.shape)) for name, value in held if _core(value.shape) != _core(each.shape)]
+        faults += [f"{name} (shape {shape}, ours {list(each.shape)})" for name, shape in misfits]
+        if len(held) == len(sources) and not misfits:
+            loaded[ours] = torch.stack([value.reshape(each.shape) for _, value in held]).reshape(wanted.shape)
+    if isinstance(network, Backbone):
+        unused = {name for name in unused if not name.startswith(HEADS)}
+    faults = [f"{name} (unknown here)" for name in peer_state if name in unused] + faults
     if faults:
         raise ValueError(f"the checkpoint does not fit this network: {'; '.join(faults)}")
     network.load_state_dict(loaded)
 
 
-def export_state(network: Supervised) -> dict[str, Tensor]:
-    """Our weights under OpenGait's names and in its shapes (1x1 shortcuts of P3D and 3D stages are 3D convolutions there)."""
-    state = network.state_dict()
-    out = {}
-    for ours, theirs in peer_names(network).items():
-        tensor = state[ours]
-        in_time = isinstance(network.backbone, DeepGaitV2) and ".downsample.0." in theirs and ".forward_block." not in theirs
-        out[theirs] = (tensor.unsqueeze(-1) if in_time else tensor).detach().cpu().clone()
-    return out
+def export_state(network: Method | Backbone) -> dict[str, Tensor]:
+    """Our weights under OpenGait's names and in its shapes."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in under_peer_names(network, network.state_dict()).items()}
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Tensor]:
