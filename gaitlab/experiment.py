@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from gaitlab.data.draws import Draw
 from gaitlab.data.source import SourceConfig
 from gaitlab.method import MethodConfig
 
@@ -33,6 +34,8 @@ class DataConfig:
     """P: identities of a batch."""
     walks_per_subject: int = 4
     """K: walks of each identity."""
+    draw: Draw = "subjects"
+    """subjects: P identities and K walks of each; walks: P x K walks whoever they are of, each once an epoch (training without labels)."""
     feed: Literal["local", "ray"] = "local"
     """local: node-local memory map; ray: subjects packed as rows in Ray's object store, for data larger than a node."""
 
@@ -65,6 +68,8 @@ class OptimConfig:
     """Factor at each milestone."""
     warmup: int = 0
     """Steps of linear warm-up."""
+    least_lr: float = 0.0
+    """Rates do not fall below this after the warm-up."""
     clip_norm: float | None = None
     """Gradients are scaled down to this global norm."""
     ema: float | None = None

@@ -5,7 +5,7 @@ feeds give the same batches.
 """
 
 import logging
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import torch
 
 from gaitlab.data.clips import stored_modality
 from gaitlab.data.coding import decode_rows, row_bytes
+from gaitlab.data.draws import Draw
 from gaitlab.data.feed import Feed, ahead
 from gaitlab.data.store import Store
 from gaitlab.data.unpack import Layout
@@ -38,28 +39,28 @@ class Blocks:
     refs: dict[str, ray.ObjectRef]
     split: str
 
-    def open(self, store: Store, clips: Mapping[str, ClipSpec], *, p: int, k: int, seed: int, rank: int = 0, world: int = 1) -> "RayFeed":
-        """The feed of one worker."""
-        return RayFeed(store, clips, blocks=self, p=p, k=k, seed=seed, rank=rank, world=world)
-
-
-class RayFeed(Feed):
-    """`gaitlab.data.feed.Feed` on blocks that `load` has put into the object store; of `store` it needs the index only."""
-
-    def __init__(
+    def open(
         self,
         store: Store,
         clips: Mapping[str, ClipSpec],
         *,
-        blocks: Blocks,
         p: int,
         k: int,
         seed: int,
         rank: int = 0,
         world: int = 1,
-    ) -> None:
-        frames = _BlockFrames(store, blocks, {spec.modality for spec in clips.values()})
-        self._set_up(store, frames, clips, p, k, seed, rank, world, blocks.split)
+        draw: Draw = "subjects",
+        targets: Sequence[str] = (),
+    ) -> "RayFeed":
+        """The feed of one worker; of `store` it needs the index only."""
+        frames = _BlockFrames(store, self, {spec.modality for spec in clips.values()})
+        return RayFeed(
+            store, clips, p=p, k=k, seed=seed, rank=rank, world=world, split=self.split, draw=draw, targets=targets, frames=frames
+        )
+
+
+class RayFeed(Feed):
+    """`gaitlab.data.feed.Feed` on blocks that `load` has put into the object store."""
 
     @staticmethod
     def load(root: str | Path, clips: Mapping[str, ClipSpec], split: str = "train") -> Blocks:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,15 @@ def pk_rows(subjects: Subjects, p: int, k: int, seed: int, step: int) -> np.ndar
     chosen = rng.choice(len(subjects.names), p, replace=False)
     first = subjects.starts[chosen]
     return subjects.rows[(first[:, None] + picks(rng, subjects.starts[chosen + 1] - first, k)).ravel()]
+
+
+Draw = Literal["subjects", "walks"]
+"""What a batch of P x K walks is drawn by: P subjects and K walks of each, or walks alone, each once an epoch."""
+
+
+def batch_rows(subjects: Subjects, draw: Draw, p: int, k: int, seed: int, step: int) -> np.ndarray:
+    """Rows `[p * k]` of the batch of `step`."""
+    return pk_rows(subjects, p, k, seed, step) if draw == "subjects" else epoch_rows(subjects.rows, p * k, seed, step)
 
 
 def epoch_rows(rows: Sequence[int] | np.ndarray, batch: int, seed: int, step: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """From a store to batches: P x K draws, frame numbers, packed bits to the device, and everything else there."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gaitlab.data import augment
+from gaitlab.data import augment, vectors
 from gaitlab.data.augment import Transforms
 from gaitlab.data.buffers import Buffers
 from gaitlab.data.clips import frame_numbers, stored_modality, walk_frames
-from gaitlab.data.draws import Subjects, epoch_rows, generator, pk_rows
+from gaitlab.data.draws import Draw, Subjects, batch_rows, generator
 from gaitlab.data.store import Store
 from gaitlab.data.unpack import Layout, columns, pixels
-from gaitlab.types import Augment, Batch, ClipSpec
+from gaitlab.types import VECTORS, Augment, Batch, ClipSpec
 
 
 class Frames(Protocol):
@@ -60,7 +60,10 @@ class Drawn:
 
 
 class Feed:
-    """Batches of P subjects x K walks. Batch number `step` depends on `seed` and `step` only; rank r gets its rows r::world."""
+    """Batches of P subjects x K walks, or of P x K walks whoever they are of.
+
+    Batch number `step` depends on `seed` and `step` only; rank r gets its rows r::world.
+    """
 
     def __init__(
         self,
@@ -73,36 +76,28 @@ class Feed:
         rank: int = 0,
         world: int = 1,
         split: str = "train",
+        draw: Draw = "subjects",
+        targets: Sequence[str] = (),
+        frames: Frames | None = None,
     ) -> None:
-        modalities = {spec.modality for spec in clips.values()}
-        self._set_up(store, LocalFrames(store, modalities), clips, p, k, seed, rank, world, split)
-
-    def _set_up(
-        self,
-        store: Store,
-        frames: Frames,
-        clips: Mapping[str, ClipSpec],
-        p: int,
-        k: int,
-        seed: int,
-        rank: int,
-        world: int,
-        split: str,
-    ) -> None:
+        """targets: conditions that a batch's `target` numbers. frames: where they come from, if not from the node's memory map."""
+        self._frames = frames or LocalFrames(store, {spec.modality for spec in clips.values()})
         self._subjects = Subjects.of(store.index, split)
         self.subjects = self._subjects.names
         """Training subjects, sorted; a label is a position in it."""
-        self._frames, self._clips, self._p, self._k, self._seed = frames, dict(clips), p, k, seed
+        self._clips, self._p, self._k, self._seed, self._by = dict(clips), p, k, seed, draw
+        self._target = target_codes(store, targets, self._subjects.rows) if targets else None
         self._mine, self._buffers = slice(rank, None, world), Buffers()
         self._lengths = _lengths(store, clips, self._subjects.rows)
         for spec in clips.values():
-            columns(frames.layout(spec.modality).seen[2], spec.width)
-        pk_rows(self._subjects, p, k, seed, 0)
+            columns(self._frames.layout(spec.modality).seen[2], spec.width)
+        batch_rows(self._subjects, draw, p, k, seed, 0)
 
     def batch(self, step: int, device: torch.device) -> Batch:
         """The batch of `step`: a pure function of (seed, step)."""
         rows, drawn = self._draw(step)
-        return _batch(self._pixels(rows, drawn, device), drawn, self._subjects.label[rows], rows, device, self._buffers)
+        pixels, label = self._pixels(rows, drawn, device), self._subjects.label[rows]
+        return _batch(pixels, drawn, self._clips, label, rows, device, self._buffers, self._target)
 
     def uint8(self, step: int, device: torch.device) -> dict[str, Tensor]:
         """The clips of `batch(step)` before their conversion to float: uint8 `n t c h w`, 0..255."""
@@ -113,7 +108,7 @@ class Feed:
         return ahead(lambda step: self.batch(step, device), start, stop)
 
     def _draw(self, step: int) -> tuple[np.ndarray, dict[str, Drawn]]:
-        rows = pk_rows(self._subjects, self._p, self._k, self._seed, step)
+        rows = batch_rows(self._subjects, self._by, self._p, self._k, self._seed, step)
         drawn = draw_clips(rows, self._clips, self._lengths, self._frames, self._seed, step)
         return rows[self._mine], {role: _part(clip, self._mine) for role, clip in drawn.items()}
 
@@ -125,12 +120,17 @@ class Feed:
 def draw_clips(
     rows: np.ndarray, clips: Mapping[str, ClipSpec], lengths: Mapping[str, np.ndarray], frames: Frames, seed: int, step: int
 ) -> dict[str, Drawn]:
-    """Frames and transforms of every clip of the walks `rows`, each clip with streams of its own."""
-    out = {}
-    for i, (role, spec) in enumerate(clips.items()):
-        numbers, counts = frame_numbers(lengths[spec.modality][rows], spec, generator(seed, step, 2 * i + 1))
+    """Frames and transforms of every clip of the walks `rows`, each clip with streams of its own, or with those of the one it follows."""
+    out: dict[str, Drawn] = {}
+    streams = {role: i for i, role in enumerate(clips)}
+    for role, spec in clips.items():
+        i = streams[spec.follows or role]
+        if spec.follows:
+            numbers, counts = out[spec.follows].numbers, out[spec.follows].lengths
+        else:
+            numbers, counts = frame_numbers(lengths[spec.modality][rows], spec, generator(seed, step, 2 * i + 1))
         transforms = None
-        if spec.augment != Augment():
+        if spec.augment != Augment() and spec.modality not in VECTORS:
             size = frames.layout(spec.modality).seen[1:]
             transforms = augment.draw(len(rows), spec.augment, size, spec.width, generator(seed, step, 2 * i + 2))
         out[role] = Drawn(numbers, counts, transforms)
@@ -160,15 +160,10 @@ def whole_walks(store: Store, rows: np.ndarray, clips: ClipSpec | Mapping[str, C
     """
     clips = {"gait": clips} if isinstance(clips, ClipSpec) else clips
     clips = {role: spec.whole() for role, spec in clips.items()}
-    return _unlabelled(store, LocalFrames(store, {spec.modality for spec in clips.values()}), rows, clips, device, 0, 0)
-
-
-def stream(
-    store: Store, clips: Mapping[str, ClipSpec], batch: int, seed: int, step: int, device: torch.device, split: str = "train"
-) -> Batch:
-    """Unlabelled batch of `step`: every walk of the split once per epoch, in an order of the epoch's own."""
-    rows = epoch_rows(Subjects.of(store.index, split).rows, batch, seed, step)
-    return _unlabelled(store, LocalFrames(store, {spec.modality for spec in clips.values()}), rows, clips, device, seed, step)
+    frames, rows, buffers = LocalFrames(store, {spec.modality for spec in clips.values()}), np.asarray(rows, np.int64), Buffers()
+    drawn = draw_clips(rows, clips, _lengths(store, clips, rows), frames, 0, 0)
+    seen = {role: clip_pixels(frames, rows, clips[role], clip, device, buffers) for role, clip in drawn.items()}
+    return _batch(seen, drawn, clips, np.full(len(rows), -1), rows, device, buffers)
 
 
 def ahead(make: Callable[[int], Batch], start: int, stop: int, depth: int = 1) -> Generator[Batch]:
@@ -186,17 +181,23 @@ def ahead(make: Callable[[int], Batch], start: int, stop: int, depth: int = 1) -
                 batch.cancel()
 
 
-def _unlabelled(
-    store: Store, frames: Frames, rows: np.ndarray, clips: Mapping[str, ClipSpec], device: torch.device, seed: int, step: int
-) -> Batch:
-    rows = np.asarray(rows, np.int64)
-    drawn = draw_clips(rows, clips, _lengths(store, clips, rows), frames, seed, step)
-    buffers = Buffers()
-    seen = {role: clip_pixels(frames, rows, clips[role], clip, device, buffers) for role, clip in drawn.items()}
-    return _batch(seen, drawn, np.full(len(rows), -1), rows, device, buffers)
+def target_codes(store: Store, targets: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    """int64, per row of the index: which of `targets` the walk's conditions name, -1 for none. ValueError unless all of `rows` name one."""
+    number = {condition: i for i, condition in enumerate(targets)}
+    named = [[number[condition] for condition in conditions if condition in number] for conditions in store.index["conditions"]]
+    codes = np.array([codes[0] if len(codes) == 1 else -1 for codes in named], np.int64)
+    wrong = rows[codes[rows] < 0]
+    if len(wrong):
+        first, there = store.index.iloc[wrong[0]], sorted({c for conditions in store.index["conditions"] for c in conditions})
+        raise ValueError(
+            f"{len(wrong)} training walks are not of just one of {', '.join(targets)}; the first is {first['key']!r}, "
+            f"with the conditions {' '.join(first['conditions']) or '(none)'}; the data have {', '.join(there) or 'none'}"
+        )
+    return codes
 
 
 def _lengths(store: Store, clips: Mapping[str, ClipSpec], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Modality -> frames of all walks. ValueError if one of `rows` has none, or other ones than a modality that shares them."""
     out: dict[str, np.ndarray] = {}
     for modality in {spec.modality for spec in clips.values()}:
         lengths = walk_frames(store, modality)
@@ -206,6 +207,18 @@ def _lengths(store: Store, clips: Mapping[str, ClipSpec], rows: np.ndarray) -> d
                 f"{len(lacking)} walks have no {modality} frames, the first is {store.index['key'].iloc[lacking[0]]!r}; ingest without them"
             )
         out[modality] = lengths
+    for role, spec in clips.items():
+        if spec.follows is None:
+            continue
+        if spec.follows not in (before := list(clips)[: list(clips).index(role)]):
+            raise ValueError(f"clip {role!r} follows {spec.follows!r}, which is none of the clips before it ({', '.join(before)})")
+        leader = clips[spec.follows].modality
+        apart = rows[out[leader][rows] != out[spec.modality][rows]]
+        if len(apart):
+            key, a, b = store.index["key"].iloc[apart[0]], out[leader][apart[0]], out[spec.modality][apart[0]]
+            raise ValueError(
+                f"{len(apart)} walks have unequal numbers of {leader} and {spec.modality} frames, the first is {key!r}: {a} and {b}"
+            )
     return out
 
 
@@ -215,15 +228,25 @@ def _part(drawn: Drawn, part: slice) -> Drawn:
 
 
 def _batch(
-    clips: Mapping[str, Tensor], drawn: Mapping[str, Drawn], label: np.ndarray, rows: np.ndarray, device: torch.device, buffers: Buffers
+    clips: Mapping[str, Tensor],
+    drawn: Mapping[str, Drawn],
+    specs: Mapping[str, ClipSpec],
+    label: np.ndarray,
+    rows: np.ndarray,
+    device: torch.device,
+    buffers: Buffers,
+    target: np.ndarray | None = None,
 ) -> Batch:
-    def to_float(clip: Tensor) -> Tensor:
+    def to_float(role: str, clip: Tensor) -> Tensor:
+        if specs[role].modality in VECTORS:
+            return vectors.unpack(clip)
         out = buffers.empty(clip.shape, torch.float32) if clip.device.type == "cpu" else torch.empty(clip.shape, device=device)
         return out.copy_(clip).mul_(1 / 255)
 
     return Batch(
-        {role: to_float(clip) for role, clip in clips.items()},
+        {role: to_float(role, clip) for role, clip in clips.items()},
         {role: torch.from_numpy(clip.lengths).to(device) for role, clip in drawn.items()},
         torch.from_numpy(label).to(device),
         torch.from_numpy(rows).to(device),
+        None if target is None else torch.from_numpy(target[rows]).to(device),
     )

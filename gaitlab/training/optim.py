@@ -49,9 +49,10 @@ class Optimisers:
     def set_rate(self, step: int) -> float:
         """Set every group's rate for `step`; returns the first one."""
         factor = rate_factor(self.config, step, self.steps)
+        least = self.config.least_lr if step >= self.config.warmup else 0.0
         for optimiser in self.all:
             for group in optimiser.param_groups:
-                group["lr"] = group["base_lr"] * factor
+                group["lr"] = max(group["base_lr"] * factor, least)
         return self.all[0].param_groups[0]["lr"]
 
     def zero_grad(self) -> None:

@@ -12,13 +12,14 @@ from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.data.buffers import Buffers
 from gaitlab.data.clips import frame_numbers
 from gaitlab.data.draws import generator
-from gaitlab.data.feed import Drawn, Feed, LocalFrames, ahead, clip_pixels, stream, whole_walks
+from gaitlab.data.feed import Drawn, Feed, LocalFrames, ahead, clip_pixels, whole_walks
 from gaitlab.data.ingest import ingest
 from gaitlab.data.skeletons import maps, pack
 from gaitlab.data.skeletons import unpack as unpack_joints
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.store import Store
 from gaitlab.data.unpack import Layout, columns, unpack, unpack_by_shifts
+from gaitlab.data.vectors import pack as pack_vectors
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.training.embed import embed
 from gaitlab.training.run import LocalRun
@@ -195,11 +196,89 @@ def test_whole_walks_are_padded_with_zeros_and_cut_at_the_limit(store: Store) ->
         assert (clip[length:] == 0).all()
 
 
-def test_a_stream_shows_every_training_walk_once_per_epoch(store: Store) -> None:
-    seen = [stream(store, {"gait": GAIT}, 10, 0, step, CPU) for step in range(3)]
+def test_drawn_by_walks_every_training_walk_comes_once_per_epoch(store: Store) -> None:
+    feed = Feed(store, {"gait": GAIT}, p=5, k=2, seed=0, draw="walks")
+    seen = [feed.batch(step, CPU) for step in range(3)]
     assert sorted(torch.cat([batch.rows for batch in seen]).tolist()) == store.index.index[store.index["split"] == "train"].tolist()
-    assert all((batch.subject == -1).all() for batch in seen)
-    assert same(seen[2], stream(store, {"gait": GAIT}, 10, 0, 2, CPU))
+    assert same(seen[2], Feed(store, {"gait": GAIT}, p=2, k=5, seed=0, draw="walks").batch(2, CPU))
+    assert not torch.equal(seen[0].rows, feed.batch(3, CPU).rows)  # another epoch, another order
+    halves = [Feed(store, {"gait": GAIT}, p=5, k=2, seed=0, draw="walks", rank=rank, world=2).batch(1, CPU) for rank in range(2)]
+    assert torch.equal(torch.stack([half.rows for half in halves], 1).flatten(), seen[1].rows)
+
+
+@pytest.mark.parametrize("frames", [5, (2, 6)])
+def test_a_clip_that_follows_another_has_its_frames_and_transforms(sensors: Store, frames: int | tuple[int, int]) -> None:
+    """The same modality twice is the same clip twice; another modality shows the frames and the transforms that it would show alone."""
+    lead = ClipSpec(frames=frames, order="ordered", width=44, augment=Augment(perspective=0.5, flip=0.5, rotate=0.5, erase=0.5))
+    twin, range_view = replace(lead, follows="gait"), replace(lead, modality="range", follows="gait")
+    batch = Feed(sensors, {"other": GAIT, "gait": lead, "twin": twin, "range": range_view}, p=4, k=3, seed=2).batch(1, CPU)
+    assert torch.equal(batch.clips["gait"], batch.clips["twin"])
+    assert torch.equal(batch.lengths["gait"], batch.lengths["range"])
+    alone = Feed(sensors, {"other": GAIT, "range": replace(lead, modality="range")}, p=4, k=3, seed=2).batch(1, CPU)
+    assert torch.equal(batch.clips["range"], alone.clips["range"])  # the stream of clip number 1, whatever its modality
+
+
+def test_a_clip_can_follow_only_one_before_it_of_as_many_frames(store: Store, sensors: Store) -> None:
+    follower = replace(GAIT, modality="range", follows="gait")
+    with pytest.raises(ValueError, match=r"clip 'range' follows 'gait', which is none of the clips before it \(\)"):
+        Feed(sensors, {"range": follower, "gait": GAIT}, p=2, k=2, seed=0)
+    frames = sensors.index.columns.get_loc("range_frames")
+    sensors.index.iloc[2, frames] += 1
+    try:
+        with pytest.raises(
+            ValueError, match=f"1 walks have unequal numbers of silhouette and range frames, .*{sensors.index['key'].iloc[2]}"
+        ):
+            Feed(sensors, {"gait": GAIT, "range": follower}, p=2, k=2, seed=0)
+    finally:
+        sensors.index.iloc[2, frames] -= 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bodies(Noise):
+    """Silhouettes and vectors of three numbers; even walks are healthy, odd ones ill."""
+
+    name: str = "bodies"
+
+    def walks(self) -> list[Walk]:
+        return [replace(walk, conditions=("ill" if int(walk.view) % 2 else "healthy",)) for walk in super().walks()]
+
+    def load(self, walk: Walk) -> dict[str, np.ndarray]:
+        silhouette = super().load(walk)["silhouette"]
+        return {"silhouette": silhouette, "smpl": pack_vectors(numbers_of(walk, len(silhouette)))}
+
+
+def numbers_of(walk: Walk, frames: int) -> np.ndarray:
+    return np.random.default_rng(list(walk.source.encode())).normal(size=(frames, 3)).astype(np.float32) * 100
+
+
+@pytest.fixture(scope="module")
+def bodies(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("bodies")
+    return Store(ingest(Bodies(), folder / "shards", progress=False).root, cache=folder / "cache")
+
+
+def test_vectors_come_back_to_the_last_bit(bodies: Store) -> None:
+    clips = {"gait": replace(GAIT, augment=Augment(flip=0.5)), "smpl": replace(GAIT, modality="smpl", width=None, follows="gait")}
+    batch = Feed(bodies, clips, p=4, k=3, seed=2).batch(1, CPU)
+    assert batch.clips["smpl"].shape == (12, 6, 3)
+    for row, clip in zip(batch.rows, batch.clips["smpl"], strict=True):
+        walk = next(w for w in Bodies().walks() if w.key == bodies.index["key"].iloc[int(row)])
+        known = numbers_of(walk, int(bodies.index["smpl_frames"].iloc[int(row)]))
+        assert all((known == frame).all(1).any() for frame in clip.numpy())
+    whole = whole_walks(bodies, np.array([3, 5]), clips, CPU)
+    assert all((clip[length:] == 0).all() for clip, length in zip(whole.clips["smpl"], whole.lengths["smpl"], strict=True))
+
+
+def test_targets_are_numbers_of_conditions(bodies: Store, store: Store) -> None:
+    feed = Feed(bodies, {"gait": GAIT}, p=4, k=3, seed=2, targets=("ill", "healthy"))
+    batch = feed.batch(0, CPU)
+    assert batch.target is not None
+    conditions = bodies.index["conditions"].iloc[batch.rows.numpy()]
+    assert [("ill", "healthy")[code] for code in batch.target.tolist()] == [condition for (condition,) in conditions]
+    assert batch.part(2, 5).target.tolist() == batch.target[2:5].tolist()  # type: ignore[union-attr]
+    assert Feed(bodies, {"gait": GAIT}, p=4, k=3, seed=2).batch(0, CPU).target is None
+    with pytest.raises(ValueError, match=r"are not of just one of healthy, dead; .* the data have healthy, ill"):
+        Feed(bodies, {"gait": GAIT}, p=4, k=3, seed=2, targets=("healthy", "dead"))
 
 
 def test_a_walk_without_the_modality_is_named(tmp_path: Path) -> None:
@@ -268,7 +347,6 @@ def test_three_modalities_side_by_side(sensors: Store) -> None:
     for row, clip, length in zip(rows, whole.clips["skeleton"], whole.lengths["skeleton"], strict=True):
         drawn = maps(torch.from_numpy(unpack_joints(sensors.frames("joints").walk(row)))[None])[0, ..., 10:54]
         assert torch.equal(clip[:length], drawn * (1 / 255))
-    assert stream(sensors, SENSED, 4, 0, 0, CPU).clips["skeleton"].shape[2:] == (2, 64, 44)
 
 
 def test_joints_themselves_pass_through(sensors: Store) -> None:

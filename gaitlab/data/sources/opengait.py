@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gaitlab.data import vectors
 from gaitlab.data.source import Walk
 from gaitlab.data.sources.datasets import layout
 from gaitlab.data.sources.pickles import read_array
 from gaitlab.data.sources.tree import Survey, TreeSource
+from gaitlab.types import VECTORS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class OpenGaitSource(TreeSource):
         return found
 
     def load(self, walk: Walk) -> dict[str, np.ndarray]:
-        return {m: as_frames(read_array(path), m, path) for m, path in walk.files.items()}
+        return {m: (as_vectors if m in VECTORS else as_frames)(read_array(path), m, path) for m, path in walk.files.items()}
 
     def _rules(self) -> dict[str, tuple[int | str, ...]]:
         if not self.use:
@@ -59,6 +61,14 @@ def pick(names: Sequence[str], rule: int | str) -> str:
     if len(named) == len(names) > 1:
         return named.get(rule, "")
     return names[rule] if rule < len(names) else ""
+
+
+def as_vectors(array: np.ndarray, modality: str, path: str) -> np.ndarray:
+    """uint8 `[t, d, 1, 4]` of a file's numbers `[t, d]`."""
+    try:
+        return vectors.pack(array)
+    except ValueError as error:
+        raise ValueError(f"{path}: {modality}: {error}") from None
 
 
 def as_frames(array: np.ndarray, modality: str, path: str) -> np.ndarray:
