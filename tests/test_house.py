@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "experiment": {"method", "data"},
     "data": {"types", "experiment", "home"},
     "evaluation": {"types", "data"},
-    "interop": {"types", "method", "methods", "backbones", "nn", "experiment", "losses"},
+    "interop": {"types", "method", "methods", "backbones", "nn", "experiment", "losses", "data", "evaluation", "training"},
     "training": {"types", "method", "experiment", "data", "evaluation", "nn", "home"},
     "tracking": {"experiment", "home"},
     "cluster": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "home"},

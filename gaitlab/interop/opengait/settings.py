@@ -1,0 +1,131 @@
+"""A mapping of a YAML that is read key by key, with types; what nobody asked for is an error that names the whole path."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_NEEDED: Any = object()
+
+
+def read_yaml(path: str | Path) -> Mapping[str, Any]:
+    """A YAML file's mapping; no tag of it builds anything but plain values."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text file; the YAML comes first, then the checkpoint") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise ValueError(f"{path}{place} is no YAML: {getattr(error, 'problem', None) or 'unreadable'}") from None
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} holds no mapping; an OpenGait configuration has data_cfg, model_cfg, trainer_cfg and others")  # noqa: TRY004  (the user's input)
+    return content
+
+
+class Settings:
+    """One level of a configuration. `notes` collects what was read and has no effect here, as `path (why)`."""
+
+    def __init__(self, content: Any, path: str, notes: list[str]) -> None:
+        if not isinstance(content, Mapping | None):
+            raise ValueError(f"{path} is {content!r}; it takes names and values, e.g. 'type: ...'")  # noqa: TRY004  (the user's input)
+        self.path, self.notes = path, notes
+        self._left = {str(key): value for key, value in (content or {}).items()}
+        self._known: set[str] = set()
+
+    def name(self, key: str) -> str:
+        """Full path of a key."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def has(self, key: str) -> bool:
+        return key in self._left
+
+    def raw(self, key: str, default: Any = _NEEDED) -> Any:
+        """Any value."""
+        self._known.add(key)
+        if key in self._left:
+            return self._left.pop(key)
+        if default is _NEEDED:
+            near = self._near(key, self._left)
+            raise ValueError(f"{self.name(key)} is missing{near and f'; is {near!r} meant to be it?'}")
+        return default
+
+    def flag(self, key: str, default: bool = _NEEDED) -> bool:
+        return bool(self._typed(key, bool, "true or false", default))
+
+    def text(self, key: str, default: str = _NEEDED) -> str:
+        return str(self._typed(key, str, "a word", default))
+
+    def choice(self, key: str, known: Sequence[str], default: str = _NEEDED) -> str:
+        """One of `known`."""
+        value = self.text(key, default)
+        if value not in known:
+            near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
+            raise ValueError(f"{self.name(key)} is {value!r}; {f'did you mean {near[0]!r}?' if near else f'known are {_list(known)}'}")
+        return value
+
+    def whole(self, key: str, default: int = _NEEDED, least: int = 1) -> int:
+        value = self._typed(key, int, "a whole number", default)
+        if value < least:
+            raise ValueError(f"{self.name(key)} is {value}; it is {least} or more")
+        return int(value)
+
+    def number(self, key: str, default: float = _NEEDED) -> float:
+        return float(self._typed(key, (int, float), "a number", default))
+
+    def wholes(self, key: str, default: Sequence[int] = _NEEDED) -> tuple[int, ...]:
+        value = self.raw(key, default)
+        if not isinstance(value, list | tuple) or any(type(item) is not int for item in value):
+            raise ValueError(f"{self.name(key)} is {value!r}; it takes a list of whole numbers, e.g. [8, 16]")
+        return tuple(value)
+
+    def inner(self, key: str, default: Any = _NEEDED) -> "Settings":
+        """The level below."""
+        return Settings(self.raw(key, default), self.name(key), self.notes)
+
+    def levels(self, key: str, default: Any = _NEEDED) -> list["Settings"]:
+        """A list of levels; a single one may stand without its list."""
+        value = self.raw(key, default)
+        items = value if isinstance(value, list | tuple) else [value]
+        return [Settings(item, f"{self.name(key)}[{i}]", self.notes) for i, item in enumerate(items)]
+
+    def ignore(self, why: str, *keys: str) -> None:
+        """Keys that have no effect here; those that are there are noted."""
+        for key in keys:
+            if self.raw(key, None) is not None:
+                self.notes.append(f"{self.name(key)} ({why})")
+
+    def close(self) -> None:
+        """ValueError for the first key that nobody asked for."""
+        for key in self._left:
+            near = self._near(key, self._known)
+            hint = f"did you mean {near!r}?" if near else f"known are {_list(sorted(self._known))}"
+            raise ValueError(f"{self.name(key)} is not understood; {hint}")
+
+    def _typed(self, key: str, kind: Any, what: str, default: Any) -> Any:
+        value = self.raw(key, default)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            hint = f"; a YAML reads {value} as a number only when it is written {_dotted(value)}" if _dotted(value) else ""
+            raise ValueError(f"{self.name(key)} is {value!r}; it takes {what}{hint if kind is not bool else ''}")
+        return value
+
+    @staticmethod
+    def _near(key: str, known: Any) -> str:
+        return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)), "")
+
+
+def _list(words: Sequence[str]) -> str:
+    return ", ".join(words) or "none"
+
+
+def _dotted(value: Any) -> str:
+    """`1e-4`, which YAML takes for a word, as the number that was meant: `1.0e-4`; "" for anything else."""
+    mantissa, e, exponent = value.lower().partition("e") if isinstance(value, str) else ("", "", "")
+    digits = exponent.lstrip("+-")
+    if not (e and mantissa.lstrip("-").isdigit() and digits.isdigit()):
+        return ""
+    return f"{mantissa}.0e{exponent if exponent[0] in '+-' else '+' + exponent}"

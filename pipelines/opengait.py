@@ -1,0 +1,89 @@
+"""Your OpenGait runs here, and ours there.
+
+python pipelines/opengait.py import CONFIG.yaml CHECKPOINT.pt --out mine [--root SHARDS]
+python pipelines/opengait.py export RUN --out peer.pt
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from tyro.conf import Positional
+
+from gaitlab.command import guarded, understood
+from gaitlab.interop.opengait import export_state
+from gaitlab.interop.opengait.runs import read_run, write_run
+from gaitlab.tracking.runs import Tracker, run_folder
+from gaitlab.training.fit import trained
+from gaitlab.training.run import LocalRun
+
+
+@dataclass(frozen=True)
+class Import:
+    """A run folder of an OpenGait YAML and its checkpoint."""
+
+    config: Positional[Path]
+    """OpenGait's YAML."""
+    checkpoint: Positional[Path]
+    """Its .pt."""
+    out: str = ""
+    """New run: a plain name is put under $GAITLAB_HOME/runs, or a folder; not given, it is a run in MLflow with an id of its own."""
+    root: str | None = None
+    """Shards with its training people (those named as its data set if not given)."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """A checkpoint of our weights that OpenGait loads."""
+
+    run: Positional[str]
+    """Run id, or a folder with checkpoints."""
+    out: Path
+    """New file."""
+
+
+def bring(asked: Import) -> None:
+    run = read_run(asked.config, asked.checkpoint, asked.root)
+    if asked.out:
+        plain = Path(asked.out).name == asked.out
+        folder = run_folder(asked.out) if plain else Path(asked.out).absolute()
+        name = f"{asked.out if plain else folder} --no-tracking"
+        write_run(run, folder)
+    else:
+        with Tracker.start(run.experiment, data_hash=run.data_hash, system_metrics=False) as tracker:
+            folder, name = tracker.folder, tracker.run_id
+            write_run(run, folder)
+    for note in run.notes:
+        print(f"ignored: {note}")
+    size, tables = sum(p.numel() for p in run.method.parameters()), " ".join(t.protocol for t in run.experiment.benchmarks)
+    print(f"{run.experiment.name}: step {run.step}, {len(run.subjects)} classes, {size:,} parameters, in {folder}")
+    print(f"test it: python pipelines/evaluate.py {folder} --root {run.experiment.data.root} --protocols {tables or 'NAME'}")
+    if run.continuing:
+        print(f"going on {run.continuing}")
+    else:
+        print(f"go on: python pipelines/local.py --resume {name}\nthe optimiser {run.optimiser}")
+
+
+def give(asked: Export) -> None:
+    if asked.out.exists():
+        raise ValueError(f"{asked.out} is there already; name another --out")
+    folder = Path(asked.run) if Path(asked.run).is_dir() else run_folder(asked.run)
+    experiment, method = trained(folder, LocalRun(lambda: folder, device=torch.device("cpu")))
+    state = export_state(method)
+    partial = asked.out.with_name(f".{asked.out.name}.partial")
+    torch.save({"model": state}, partial)
+    partial.replace(asked.out)
+    print(f"{len(state)} entries of {experiment.name} in {asked.out}; in OpenGait's YAML, restore_hint: {asked.out}")
+
+
+def main() -> None:
+    about = (__doc__ or "").replace("\npython", "\n\npython")
+    commands: dict[str, Any] = {"import": Import, "export": Export}
+    asked = understood(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="pipelines/opengait.py", description=about))
+    bring(asked) if isinstance(asked, Import) else give(asked)
+
+
+if __name__ == "__main__":
+    guarded(main)
