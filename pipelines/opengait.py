@@ -13,6 +13,7 @@ import tyro
 from tyro.conf import Positional
 
 from gaitlab.command import guarded, understood
+from gaitlab.experiment import Benchmark
 from gaitlab.interop.opengait import export_state
 from gaitlab.interop.opengait.runs import read_run, write_run
 from gaitlab.tracking.runs import Tracker, run_folder
@@ -57,9 +58,11 @@ def bring(asked: Import) -> None:
             write_run(run, folder)
     for note in run.notes:
         print(f"ignored: {note}")
-    size, tables = sum(p.numel() for p in run.method.parameters()), " ".join(t.protocol for t in run.experiment.benchmarks)
+    size = sum(p.numel() for p in run.method.parameters())
     print(f"{run.experiment.name}: step {run.step}, {len(run.subjects)} classes, {size:,} parameters, in {folder}")
-    print(f"test it: python pipelines/evaluate.py {folder} --root {run.experiment.data.root} --protocols {tables or 'NAME'}")
+    for test in run.experiment.benchmarks or (Benchmark(protocol="NAME"),):
+        root = (test.data or run.experiment.data).root
+        print(f"test it: python pipelines/evaluate.py {folder} --root {root} --protocols {test.protocol}")
     if run.continuing:
         print(f"going on {run.continuing}")
     else:

@@ -142,6 +142,30 @@ def test_what_a_network_sees_and_which_file_it_is() -> None:
     assert read_recipe(changed(configs.DEEPGAITV2_SUSTECH1K, {"data_cfg.data_in_use": [14]})).ingest.endswith("--use silhouette=14")
 
 
+def test_networks_with_two_inputs() -> None:
+    plain = {"type": "Plain", "in_channels": 1, "layers_cfg": ["BC-64", "BC-64", "M", "BC-128", "BC-128", "M", "BC-256", "BC-256"]}
+    heads = {key: BASE["model_cfg"][key] | {"in_channels": 256, "parts_num": 31} for key in ("SeparateFCs", "SeparateBNNecks")}
+    two = [{"type": "BaseSilCuttingTransform"}, {"type": "NoOperation"}]
+    smplgait = {
+        "model_cfg": {"model": "SMPLGait", "backbone_cfg": plain, "bin_num": [16, 8, 4, 2, 1], **heads},
+        "data_cfg.data_in_use": [True, True],
+        "trainer_cfg.transform": two,
+        "evaluator_cfg.transform": two,
+    }
+    recipe = read_recipe(changed(configs.GAITBASE_GAIT3D, smplgait))
+    assert {clip.modality: clip.width for clip in recipe.experiment.method.clips().values()} == {"silhouette": 44, "smpl": None}
+    assert recipe.ingest.endswith("--use silhouette=0 smpl=1")
+    backbone = {"in_channels": 3, "blocks": [1, 1, 1, 1], "C": 2}
+    both = {
+        "model_cfg": {"model": "SkeletonGaitPP", "Backbone": backbone, "SeparateBNNecks": {"class_num": 100}},
+        "data_cfg.data_in_use": [True, True],
+    }
+    ccpg = configs.of("CCPG") | {"evaluator_cfg.eval_func": "evaluate_CCPG"}
+    recipe = read_recipe(changed(configs.DEEPGAITV2_SUSTECH1K, ccpg | both))
+    assert {clip.modality for clip in recipe.experiment.method.clips().values()} == {"silhouette", "skeleton"}
+    assert recipe.ingest.endswith("--use skeleton=0 silhouette=1")
+
+
 def test_optimiser_and_schedule() -> None:
     changes = {
         "optimizer_cfg": {"solver": "AdamW", "lr": 3e-4},
