@@ -10,10 +10,10 @@ from gaitlab.command import Command
 from gaitlab.experiment import Experiment, to_dict
 from gaitlab.tracking.runs import NoTracker, Tracker, run_folder
 from gaitlab.training import checkpoint
-from gaitlab.training.benchmark import Summary
 from gaitlab.training.fit import fit, prepare
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
+from gaitlab.training.summary import Summary
 
 CONFIG = "experiment.json"
 
@@ -98,6 +98,6 @@ def _keep_config(experiment: Experiment, folder: Path) -> Path:
 
 
 def _farewell(summary: Summary, tracker: Tracker | NoTracker) -> None:
-    print(f"\n{summary.text()}\n\nrank-1 {summary.headline:.1f}")
+    print(f"\n{summary.text()}")
     if tracker.uri:
         print(f"\nlook at the run with: {tracker.how_to_open()}\nMLflow store: {tracker.uri}", flush=True)

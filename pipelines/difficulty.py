@@ -26,7 +26,7 @@ from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.cues import width
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.protocol import RetrievalProtocol, select
-from gaitlab.evaluation.protocols import protocol
+from gaitlab.evaluation.protocols import retrieval
 from gaitlab.experiment import DataConfig
 from gaitlab.tracking.mlflow_store import tags_of
 from gaitlab.tracking.provenance import commit, hardware_line
@@ -110,7 +110,7 @@ def text(rows: Sequence[ResultRow]) -> str:
 
 def main() -> None:
     asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
-    p, data = protocol(asked.protocol or ("mocap" if asked.recording else "walkers")), FEWER
+    p, data = retrieval(asked.protocol or ("mocap" if asked.recording else "walkers")), FEWER
     if asked.recording:
         recorded = MocapSource(root=str(Path(asked.recording).expanduser().resolve()), modalities=("silhouette",))
         data = DataConfig(root="recorded", make=recorded)  # not "mocap": shards of that name would stand in for the recording

@@ -15,14 +15,14 @@ from gaitlab.training.run import LocalRun
 
 @dataclass(frozen=True)
 class Arguments:
-    """Embed the walks of a protocol with a run's best network and print the table."""
+    """Embed the walks of a protocol with a run's best network; print the table, or where the file for a benchmark's server lies."""
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Run id, or a folder with checkpoints."""
     root: str | None = None
     """Folder of shards (the run's own data if not given)."""
     protocols: tuple[str, ...] = ()
-    """Protocols (the run's own if not given), e.g. walkers mocap casia-b walkers-open walkers-camera-to-lidar walkers@validation."""
+    """Protocols (the run's own if not given), e.g. walkers mocap casia-b grew-submission grew walkers-open walkers@validation."""
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     folder = Path(asked.run) if Path(asked.run).is_dir() else run_folder(asked.run)
     data = DataConfig(root=asked.root) if asked.root else None
     summary = retest(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=asked.protocols)
-    print(f"\n{summary.text()}\n\nrank-1 {summary.headline:.1f}")
+    print(f"\n{summary.text()}")
 
 
 if __name__ == "__main__":

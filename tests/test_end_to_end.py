@@ -47,6 +47,43 @@ def test_pickles_in_the_opengait_layout_to_a_table(tmp_path: Path) -> None:
     assert 0 <= float(table.split("\nrank-1 ")[1].split()[0]) <= 100
 
 
+def grew(root: Path) -> Path:
+    """Walks of the tiny walkers as GREW: two labelled videos of ten people, a probe of each, and two people to train on."""
+    walks = [w for w in TINY.walks() if not w.conditions]
+    names = sorted({w.subject for w in walks})[:10]
+    for number, name in enumerate(names, 1):
+        for place, walk in enumerate([w for w in walks if w.subject == name][:3]):
+            folders = [root / ("probe/03" if place == 2 else f"{number:05d}/{place + 1:02d}") / f"video{number}{place}"]
+            folders += [root / f"{number:05d}train/00/video{number}{place}"] if number < 3 else []
+            for folder in folders:
+                folder.mkdir(parents=True)
+                (folder / "walk.pkl").write_bytes(pickle.dumps(TINY.load(walk)["silhouette"]))
+    tests = [f"{number:05d}" for number in range(1, 11)]
+    partition = root.parent / "partition.json"
+    partition.write_text(json.dumps({"TRAIN_SET": ["00001train", "00002train"], "TEST_SET": [*tests, "probe"]}))
+    return partition
+
+
+def test_a_submission_and_its_local_proxy_by_one_command(tmp_path: Path) -> None:
+    partition, out = grew(tmp_path / "raw"), tmp_path / "shards"
+    made = pipeline(
+        "ingest.py", "opengait", "--root", str(tmp_path / "raw"), "--layout", "grew", "--partition", str(partition), "--out", str(out)
+    )
+    assert made.returncode == 0, made.stderr
+    asked = ["--data.subjects-per-batch", "2", "--data.walks-per-subject", "2", "--benchmarks.0.protocol", "grew"]
+    trained = pipeline("local.py", "gaitbase-casia-b", "--data.root", str(out), *asked, *NETWORK)
+    assert trained.returncode == 0, trained.stderr
+    run = trained.stdout.split("--resume ")[1].split()[0]
+    tested = pipeline("evaluate.py", run, "--protocols", "grew-submission", "grew")
+    assert tested.returncode == 0, tested.stderr
+    path = Path(tested.stdout.split("submission for grew-submission: ")[1].split()[0])
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    assert sorted(video for video, *_ in lines[1:]) == sorted(f"video{number}2" for number in range(1, 11))
+    assert all(sorted(labels) == sorted([str(n) for n in range(1, 11)] * 2) for _, *labels in lines[1:])  # 20 of 20 videos
+    assert tested.stdout.splitlines()[-1] == trained.stdout.splitlines()[-1]
+    assert tested.stdout.splitlines()[-1].startswith("rank-1 ")
+
+
 @pytest.mark.skipif(not (SHARED / "data" / "cmu_walks.npz").exists(), reason="the recorded walks lie beside the checkout")
 def test_recorded_walks_to_a_table(tmp_path: Path) -> None:
     """The same recording as training and, under another name, as test data: all links, no claim."""

@@ -16,8 +16,8 @@ from gaitlab.cluster.connect import start_ray
 from gaitlab.experiment import Experiment, from_dict, to_dict
 from gaitlab.home import home
 from gaitlab.training import checkpoint
-from gaitlab.training.benchmark import Summary
 from gaitlab.training.run import LocalRun
+from gaitlab.training.summary import Summary
 
 
 class RayRun(LocalRun):
@@ -33,6 +33,10 @@ class RayRun(LocalRun):
         super().__init__(lambda: Path(self._scratch.name), keep=keep, device=ray.train.torch.get_device())
         context = ray.train.get_context()
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
+
+    @property
+    def results(self) -> Path:
+        return self._shared
 
     def save(self, state: dict[str, Any], step: int, metrics: dict[str, float], best: int | None) -> None:
         """Report the checkpoint to Ray (rank 0's file); Ray keeps the newest and the best."""

@@ -15,7 +15,7 @@ from gaitlab.evaluation.protocol import Average, RetrievalProtocol, Selection
 DEEPEST = 50
 """Ranks of a CMC curve."""
 
-COUNTS = ("probes", "gallery", "rankings", "no_mate", "impostors")
+COUNTS = ("probes", "gallery", "rankings", "no_mate", "impostors", "walks")
 """Columns of a table that are numbers of walks or rankings; the others are percentages."""
 
 SAME_VIEW = "rank-1 same view"
@@ -117,15 +117,7 @@ class Averages:
             if self.protocol.enrolled is not None:
                 row["impostors"] = (member & self.chosen.impostor).sum()
             rows[name] = row
-        table = pd.DataFrame.from_dict(rows, orient="index")
-        if self.protocol.headline_row() == "mean":
-            mean = table.mean()
-            mean["probes"] = len(self.chosen.probes)
-            mean[["rankings", "no_mate"]] = table[["rankings", "no_mate"]].sum()
-            if "impostors" in table:
-                mean["impostors"] = self.chosen.impostor.sum()
-            table.loc["mean"] = mean
-        return table.astype({column: int for column in COUNTS if column in table})
+        return with_mean(pd.DataFrame.from_dict(rows, orient="index"), self.protocol, self.chosen)
 
     def headline_sets(self) -> list[str]:
         """The probe sets whose mean is the headline."""
@@ -149,6 +141,18 @@ class Averages:
             present = np.unique(self.view[member & ~self.chosen.impostor])
             out[name] = pd.DataFrame(cells[present], index=pd.Index(self.views[present], name="probe view"), columns=columns)
         return out
+
+
+def with_mean(table: pd.DataFrame, protocol: RetrievalProtocol, chosen: Selection) -> pd.DataFrame:
+    """Rows of probe sets, and their mean unless one row is the headline; there, walks and rankings are those of all sets."""
+    if protocol.headline_row() == "mean":
+        mean = table.mean()
+        mean["probes"], mean["gallery"] = len(chosen.probes), len(chosen.gallery)
+        mean[["rankings", "no_mate"]] = table[["rankings", "no_mate"]].sum()
+        if "impostors" in table:
+            mean["impostors"] = chosen.impostor.sum()
+        table.loc["mean"] = mean
+    return table.astype({column: int for column in COUNTS if column in table})
 
 
 def _percent(weight: np.ndarray, value: np.ndarray) -> float:

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from gaitlab.evaluation import open_set
-from gaitlab.evaluation.averages import COUNTS, Averages, gallery_groups
+from gaitlab.evaluation.averages import COUNTS, Averages, gallery_groups, with_mean
 from gaitlab.evaluation.evaluate import subject_codes
-from gaitlab.evaluation.protocol import RetrievalProtocol, select
+from gaitlab.evaluation.protocol import RetrievalProtocol, Where, select
 
 
 def chance(index: pd.DataFrame, protocol: RetrievalProtocol) -> pd.DataFrame:
@@ -15,6 +15,8 @@ def chance(index: pd.DataFrame, protocol: RetrievalProtocol) -> pd.DataFrame:
     With m mates among r ranked walks, none is in the first k with probability prod_{i<k} (r - m - i) / (r - i).
     """
     chosen = select(index, protocol)
+    if not isinstance(protocol.gallery, Where):
+        return with_mean(pd.concat([chance(index, part) for part in protocol.with_one_gallery()]), protocol, chosen)
     subject, view = subject_codes(index), pd.factorize(index["view"])[0]
     drop = protocol.same_view == "drop" and protocol.average != "view-pairs"
     mates, ranked = [], []

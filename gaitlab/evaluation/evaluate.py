@@ -1,8 +1,6 @@
 """Embeddings and a protocol in, a table out. Nothing is rounded before it is printed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,60 +8,11 @@ import torch
 from torch import Tensor
 
 from gaitlab.evaluation import open_set
-from gaitlab.evaluation.averages import COUNTS, Averages, gallery_groups
-from gaitlab.evaluation.protocol import Distance, RetrievalProtocol, select
+from gaitlab.evaluation.averages import Averages, gallery_groups
+from gaitlab.evaluation.protocol import Distance, RetrievalProtocol, Where, select
+from gaitlab.evaluation.result import Result, merged
 from gaitlab.evaluation.retrieval import BUDGET, Ranking, rank
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a protocol says about one set of embeddings; all figures but counts in percent.
-
-    table: a row for each probe set, and `mean` where no single row is the headline. Columns rank-k, mAP, mINP, `rank-1 same view`
-        (view pairs only), probes and gallery (walks), rankings (averaged in that row), no_mate (those that had no mate to find);
-        in an open set also DIR and TAR (`open_set.COLUMNS`) and impostors (walks), and all other figures are of the enrolled.
-    headline: the row that rank1 and cmc (float64 `[50]`, rank-1 to rank-50) are of.
-    matrices: probe set -> rank-1 by probe view (rows) and gallery view (columns), identical views included; view pairs only.
-    rankings: a row for each probe and gallery group: `row` of the index, `group` (gallery view, or ""), place (0: a mate came
-        first), ap, inp (0 to 1, NaN without a mate), mates, ranked (walks in that ranking).
-    positives, negatives: float32 samples of the distances between walks of the same and of different subjects.
-    curves: open set only: FAR, and over it DIR and TAR of the headline row, float64 `[61]`, percent.
-    """
-
-    protocol: str
-    headline: str
-    table: pd.DataFrame
-    cmc: np.ndarray
-    matrices: Mapping[str, pd.DataFrame]
-    rankings: pd.DataFrame
-    positives: np.ndarray
-    negatives: np.ndarray
-    curves: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def rank1(self) -> float:
-        return float(self.table.loc[self.headline, "rank-1"])
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The table as `{"row", "metric", "value"}`, for JSON; a count is an int, what is undefined is None."""
-        return [
-            {"row": str(row), "metric": metric, "value": _plain(metric, value)}
-            for row, values in self.table.iterrows()
-            for metric, value in values.items()
-        ]
-
-    def text(self) -> str:
-        """The table for a terminal or a log, two decimals."""
-        return f"{self.protocol}, percent and counts\n{text_table(self.table)}"
-
-
-def text_table(table: pd.DataFrame) -> str:
-    """Aligned plain text: percentages with two decimals, `-` where undefined, counts as they are."""
-
-    def percent(value: float) -> str:
-        return "-" if np.isnan(value) else f"{value:.2f}"
-
-    return str(table.to_string(formatters={column: percent for column in table.columns if column not in COUNTS}))
+from gaitlab.evaluation.unused import unused
 
 
 def evaluate(
@@ -85,9 +34,28 @@ def evaluate(
     """
     if protocol.cross_modal and gallery is None:
         raise ValueError(f"protocol {protocol.name} has a gallery of another modality than its probes: give its embeddings as gallery=")
+    sought = embeddings if gallery is None else gallery
+    options = {"distance": protocol.distance or distance, "device": device, "samples": samples, "budget": budget}
+    parts = [_evaluated(embeddings, sought, index, part, **options) for part in protocol.with_one_gallery()]  # type: ignore[arg-type]
+    result = parts[0] if isinstance(protocol.gallery, Where) else merged(parts, protocol, select(index, protocol))
+    return replace(result, unused=unused(index, protocol))
+
+
+def _evaluated(
+    embeddings: np.ndarray | Tensor,
+    others: np.ndarray | Tensor,
+    index: pd.DataFrame,
+    protocol: RetrievalProtocol,
+    *,
+    distance: Distance,
+    device: str | torch.device,
+    samples: int,
+    budget: int,
+) -> Result:
+    """`protocol`, of one gallery, whose embeddings are among `others`."""
     chosen = select(index, protocol)
-    probes = _taken(embeddings, index, chosen.probes).to(device)
-    sought = _taken(embeddings if gallery is None else gallery, index, chosen.gallery).to(device)
+    probes = taken(embeddings, index, chosen.probes).to(device)
+    sought = taken(others, index, chosen.gallery).to(device)
     if probes.shape[1:] != sought.shape[1:]:
         raise ValueError(f"embeddings of probes {tuple(probes.shape[1:])} and of the gallery {tuple(sought.shape[1:])} cannot be compared")
     subject = subject_codes(index)
@@ -104,7 +72,7 @@ def evaluate(
                 subject[chosen.probes],
                 subject[rows],
                 views=(view[chosen.probes], view[rows]) if drop else None,
-                distance=protocol.distance or distance,
+                distance=distance,
                 samples=(samples if protocol.enrolled is None else open_set.PAIRS) // len(groups),
                 budget=budget,
             )
@@ -120,7 +88,7 @@ def evaluate(
         cmc=averages.cmc(lambda k: hits < k),
         matrices=averages.matrices(hits < 1),
         rankings=pd.DataFrame(
-            {"row": np.repeat(chosen.probes, len(groups)), "group": list(groups) * len(chosen.probes)}
+            {"row": np.repeat(chosen.probes, len(groups)), "set": "", "group": list(groups) * len(chosen.probes)}
             | {"place": place.ravel(), "ap": ap.ravel(), "inp": inp.ravel(), "mates": mates.ravel()}
             | {"ranked": np.stack([r.ranked for r in ranked], 1).ravel()}
         ),
@@ -136,7 +104,7 @@ def subject_codes(index: pd.DataFrame) -> np.ndarray:
     return np.where((index["subject"] == "").to_numpy(), -1, codes)
 
 
-def _taken(embeddings: np.ndarray | Tensor, index: pd.DataFrame, rows: np.ndarray) -> Tensor:
+def taken(embeddings: np.ndarray | Tensor, index: pd.DataFrame, rows: np.ndarray) -> Tensor:
     """`rows` of the embeddings, all finite."""
     x = torch.as_tensor(embeddings).detach()
     if x.ndim != 3 or len(x) != len(index):
@@ -157,9 +125,3 @@ def _thinned(distance: np.ndarray, samples: int) -> np.ndarray:
         return np.zeros(0, np.float32)
     values = distance[np.isfinite(distance)]
     return values[:: max(1, len(values) // samples)]
-
-
-def _plain(metric: str, value: float) -> int | float | None:
-    if metric in COUNTS:
-        return int(value)
-    return None if np.isnan(value) else float(value)

@@ -110,6 +110,27 @@ def views_figure(matrices: Mapping[str, pd.DataFrame], *, title: str = "Rank-1 b
     return figure
 
 
+def confusion_figure(confusion: pd.DataFrame, *, title: str = "Confusion") -> Figure:
+    """Numbers of walks by class (rows) and by what they were taken for (columns), coloured by the share of their class."""
+    k = len(confusion)
+    figure = Figure(figsize=(2.4 + 0.8 * k, 1.6 + 0.7 * k), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    counts = confusion.to_numpy(float)
+    share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    picture = axes.imshow(share, cmap="viridis", vmin=0, vmax=100)
+    axes.set_xticks(range(k), confusion.columns)
+    axes.set_yticks(range(k), confusion.index)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set(xlabel="taken for", ylabel="walks of")
+    for (i, j), count in np.ndenumerate(counts):
+        colour = "white" if share[i, j] < 62 else "black"
+        axes.text(j, i, f"{count:.0f}\n{share[i, j]:.0f} %", ha="center", va="center", fontsize=8, color=colour)
+    figure.colorbar(picture, ax=axes, label="of the class (%)", shrink=0.9)
+    return figure
+
+
 def clip_sheet(clips: np.ndarray, titles: Sequence[str], *, frames: int = 10, title: str = "Input clips") -> Figure:
     """A row of `frames` evenly spaced frames for each clip of `[n, t, h, w]` or `[n, t, c, h, w]` (channel 0), uint8 or 0 to 1."""
     if len(clips) != len(titles):

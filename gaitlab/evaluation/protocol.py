@@ -4,9 +4,9 @@
 """
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -57,16 +57,33 @@ class Where:
     def __str__(self) -> str:
         asked = {name: value for name, value in vars(self).items() if value is not None}
         parts = [
-            f"{name} {_spell(value) if name in ('conditions', 'contains') else ' | '.join(_spell(v) for v in value)}"
+            f"{name} {spelled(value) if name in ('conditions', 'contains') else ' | '.join(spelled(v) for v in value)}"
             for name, value in asked.items()
         ]
         return ", ".join(parts) or "any walk"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrievalProtocol:
+class AnyProtocol:
+    """What retrieval, submissions and classification have in common: they use walks of one split.
+
+    scored: whether there is a number that tells a better network from a worse one.
+    """
+
+    scored: ClassVar[bool] = True
+    name: str
+    split: str = "test"
+
+    def sides(self, index: pd.DataFrame) -> list[tuple[Modality | None, np.ndarray]]:
+        """What is embedded from which modality (None: the method's own), int64 rows; ValueError if the index lacks what is asked for."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalProtocol(AnyProtocol):
     """Retrieval: every probe ranks the gallery; a hit is a gallery walk of the same subject.
 
+    gallery: of all probe sets, or probe set -> its own; then a walk may be a probe in one set and in the gallery of another.
     same_view: `drop` takes the gallery walks of the probe's own subject *and* view out of its ranking; where rankings
         are per view pair it leaves the pairs of identical views out of the mean (they get a column of their own).
     ranks: the k of rank-k.
@@ -78,8 +95,7 @@ class RetrievalProtocol:
         (`open_set`). Who is enrolled depends on a subject's name alone. None is a closed set: everybody is.
     """
 
-    name: str
-    gallery: Where
+    gallery: Where | Mapping[str, Where]
     probes: Mapping[str, Where]
     average: Average = "probes"
     same_view: Literal["keep", "drop"] = "keep"
@@ -89,13 +105,28 @@ class RetrievalProtocol:
     headline: str | None = None
     modality: tuple[Modality, Modality] | None = None
     enrolled: float | None = None
-    split: str = "test"
 
     def __post_init__(self) -> None:
         if self.enrolled is not None and not 0 < self.enrolled < 1:
             raise ValueError(f"protocol {self.name}: enrolled is a share between 0 and 1, or None for a closed set; not {self.enrolled}")
         if self.headline is not None and self.headline not in self.probes:
             raise ValueError(f"protocol {self.name}: headline {self.headline!r} is none of its probe sets {', '.join(self.probes)}")
+        if not isinstance(self.gallery, Where) and set(self.gallery) != set(self.probes):
+            raise ValueError(f"protocol {self.name}: galleries of {', '.join(self.gallery)} for the probe sets {', '.join(self.probes)}")
+
+    def with_one_gallery(self) -> "tuple[RetrievalProtocol, ...]":
+        """This protocol; or one for each probe set, where each has a gallery of its own."""
+        if isinstance(self.gallery, Where):
+            return (self,)
+        galleries = self.gallery
+        return tuple(replace(self, gallery=galleries[name], probes={name: asked}, headline=None) for name, asked in self.probes.items())
+
+    def sides(self, index: pd.DataFrame) -> list[tuple[Modality | None, np.ndarray]]:
+        """All walks at once; or probes and gallery, each from its modality."""
+        chosen = select(index, self)
+        if self.modality is not None and self.cross_modal:
+            return [(self.modality[0], chosen.probes), (self.modality[1], chosen.gallery)]
+        return [(self.modality[0] if self.modality else None, np.union1d(chosen.probes, chosen.gallery))]
 
     def headline_row(self) -> str:
         """Name of the table's row that the headline is taken from."""
@@ -113,7 +144,7 @@ class RetrievalProtocol:
 class Selection:
     """The rows of an index that a protocol uses.
 
-    gallery: int64 `[g]`, probes: int64 `[q]` (each walk once), members: probe set -> bool `[q]`.
+    gallery: int64 `[g]`, probes: int64 `[q]` (each walk once, those of all sets), members: probe set -> bool `[q]`.
     impostor: bool `[q]`, probes of people who are not enrolled; none in a closed set.
     """
 
@@ -125,15 +156,12 @@ class Selection:
 
 def select(index: pd.DataFrame, protocol: RetrievalProtocol) -> Selection:
     """Gallery and probe rows of the protocol's split. An empty set is a ValueError that says what there is instead."""
-    inside = (index["split"] == protocol.split).to_numpy()
-    if not inside.any():
-        counts = index["split"].value_counts()
-        there = ", ".join(f"{split!r} ({count} walks)" for split, count in counts.items()) or "no walks at all"
-        raise ValueError(f"protocol {protocol.name}: no walk of split {protocol.split!r}; the index has {there}")
-    rows = np.flatnonzero(inside)
+    if not isinstance(protocol.gallery, Where):
+        return _union([select(index, part) for part in protocol.with_one_gallery()])
+    rows = of_split(index, protocol.split, protocol.name)
     walks = index.iloc[rows]
-    gallery = _found(walks, protocol.gallery, f"protocol {protocol.name}: the gallery")
-    masks = {name: _found(walks, where, f"protocol {protocol.name}: probe set {name}") for name, where in protocol.probes.items()}
+    gallery = found(walks, protocol.gallery, f"protocol {protocol.name}: the gallery")
+    masks = {name: found(walks, where, f"protocol {protocol.name}: probe set {name}") for name, where in protocol.probes.items()}
     for name, mask in masks.items():
         if (mask & gallery).any():
             shared = walks["key"].iloc[int(np.flatnonzero(mask & gallery)[0])]
@@ -155,6 +183,17 @@ def select(index: pd.DataFrame, protocol: RetrievalProtocol) -> Selection:
     return Selection(rows[gallery], rows[union], {name: mask[union] for name, mask in masks.items()}, impostor[union])
 
 
+def _union(parts: Sequence[Selection]) -> Selection:
+    """All that probe sets with galleries of their own use."""
+    probes = np.unique(np.concatenate([part.probes for part in parts]))
+    return Selection(
+        gallery=np.unique(np.concatenate([part.gallery for part in parts])),
+        probes=probes,
+        members={name: np.isin(probes, part.probes) for part in parts for name in part.members},
+        impostor=np.isin(probes, np.concatenate([part.probes[part.impostor] for part in parts])),
+    )
+
+
 def enrolled(subjects: np.ndarray, share: float) -> np.ndarray:
     """bool `[n]`: whether these people belong to the enrolled, about `share` of all; each by the CRC-32 of the own name alone.
 
@@ -165,18 +204,29 @@ def enrolled(subjects: np.ndarray, share: float) -> np.ndarray:
     return np.array(inside, dtype=bool)[which]
 
 
-def _found(walks: pd.DataFrame, where: Where, what: str) -> np.ndarray:
+def of_split(index: pd.DataFrame, split: str, name: str) -> np.ndarray:
+    """int64 rows of the split that the protocol `name` is about."""
+    inside = (index["split"] == split).to_numpy()
+    if not inside.any():
+        counts = index["split"].value_counts()
+        there = ", ".join(f"{split!r} ({count} walks)" for split, count in counts.items()) or "no walks at all"
+        raise ValueError(f"protocol {name}: no walk of split {split!r}; the index has {there}")
+    return np.flatnonzero(inside)
+
+
+def found(walks: pd.DataFrame, where: Where, what: str) -> np.ndarray:
+    """bool `[n]`: the walks that are meant, at least one."""
     mask = where.mask(walks)
     if mask.any():
         return mask
     asked = [name for name, value in vars(where).items() if value is not None]
     there = []
     for column in dict.fromkeys("conditions" if name == "contains" else name for name in asked):
-        values = sorted({_spell(value) for value in walks[column]})
+        values = sorted({spelled(value) for value in walks[column]})
         there.append(f"{column} {' | '.join(values[:12])}{' | ...' if len(values) > 12 else ''}")
     raise ValueError(f"{what} ({where}) matches none of the {len(walks)} walks; they have {'; '.join(there)}")
 
 
-def _spell(value: str | tuple[str, ...]) -> str:
+def spelled(value: str | tuple[str, ...]) -> str:
     """A label, or a set of conditions."""
     return (value or "(none)") if isinstance(value, str) else "+".join(value) or "(plain)"

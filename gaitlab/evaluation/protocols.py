@@ -3,7 +3,10 @@
 import difflib
 from dataclasses import replace
 
-from gaitlab.evaluation.protocol import RetrievalProtocol, Where
+from gaitlab.evaluation.classification import ClassificationProtocol
+from gaitlab.evaluation.protocol import AnyProtocol, RetrievalProtocol, Where
+from gaitlab.evaluation.rerank import Rerank
+from gaitlab.evaluation.submission import SubmissionProtocol
 
 _PLAIN, _BAG, _CLOTHING = (), ("bag",), ("clothing",)
 
@@ -35,6 +38,37 @@ CASIA_B_CROSS = RetrievalProtocol(
 )
 """CASIA-B with all views and conditions in one gallery, less the probe's own subject in the probe's own view."""
 
+OUMVLP = RetrievalProtocol(
+    name="oumvlp",
+    gallery=Where(session=("01",)),
+    probes={"NM": Where(session=("00",))},
+    average="view-pairs",
+    same_view="drop",
+    distance="euclidean",
+)
+"""OU-MVLP (Takemura et al., IPSJ 2018), single-view gallery: 14 x 14 view pairs; probes whose mate was not recorded count as wrong."""
+
+OUMVLP_CROSS = replace(OUMVLP, name="oumvlp-cross", average="views")
+"""OU-MVLP with all views in one gallery, less the probe's own subject in the probe's own view."""
+
+_SIDES = tuple(f"{degrees:03d}" for degrees in range(0, 181, 15))
+_FIRST_SCENE = Where(session=("H-scene1", "L-scene1"), take=("1", "2"), view=_SIDES)
+_OTHER_SCENES = replace(_FIRST_SCENE, session=tuple(f"{height}-{scene}" for height in "HL" for scene in ("scene2", "scene3", "scene3_s")))
+
+CASIA_E = RetrievalProtocol(
+    name="casia-e",
+    gallery=replace(_FIRST_SCENE, conditions=_PLAIN),
+    probes={
+        "NM": replace(_OTHER_SCENES, conditions=_PLAIN),
+        "BG": replace(_OTHER_SCENES, conditions=_BAG),
+        "CL": replace(_OTHER_SCENES, conditions=_CLOTHING),
+    },
+    average="view-pairs",
+    same_view="drop",
+    distance="euclidean",
+)
+"""CASIA-E (Song et al., TPAMI 2023): plain walks of the first scene against the other scenes, high and low cameras, 0 to 180 degrees."""
+
 GAIT3D = RetrievalProtocol(
     name="gait3d",
     gallery=Where(role=("", "gallery")),
@@ -44,6 +78,86 @@ GAIT3D = RetrievalProtocol(
     distance="euclidean",
 )
 """Gait3D (Zheng et al., CVPR 2022): one probe per person and camera against every other test walk."""
+
+FREEGAIT = replace(GAIT3D, name="freegait")
+"""FreeGait (Han et al., ACM MM 2024), by Gait3D's rules."""
+
+CCGR_MINI = replace(GAIT3D, name="ccgr-mini", gallery=Where(role=("gallery",)), probes={"probes": Where(role=("", "probe"))})
+"""CCGR-Mini (Zou et al., AAAI 2024): the walks that its partition names are the gallery, all others probes."""
+
+GREW = RetrievalProtocol(
+    name="grew",
+    gallery=Where(session=("01",)),
+    probes={"probes": Where(session=("02",))},
+    ranks=(1, 5, 10, 20),
+    distance="euclidean",
+)
+"""GREW (Zhu et al., ICCV 2021) without its server: of each test person one labelled video is sought by the other."""
+
+GREW_SUBMISSION = SubmissionProtocol(
+    name="grew-submission",
+    gallery=Where(session=("01", "02")),
+    probes=Where(role=("probe",)),
+    video="take",
+    header=("videoId", *(f"rank{k}" for k in range(1, 21))),
+    labels="integer",
+    distance="euclidean",
+    how="zip the file and upload it to the competition that https://www.grew-benchmark.org links to",
+)
+"""GREW's probes for its server: the people of the nearest 20 videos, as numbers."""
+
+HID = SubmissionProtocol(
+    name="hid",
+    gallery=Where(role=("", "gallery")),
+    probes=Where(role=("probe",)),
+    video="view",
+    header=("videoID", "label"),
+    distance="euclidean",
+    how="name the file submission.csv, zip it and upload it to the year's competition, linked from https://hid.iapr-tc4.org",
+)
+"""Human Identification at a Distance, IAPR TC4's yearly competition: of each probe, the person of the nearest gallery walk."""
+
+HID_RERANKED = replace(HID, name="hid-reranked", rerank=Rerank(k1=6, k2=6, weight=0.3))
+"""The same, re-ranked by k-reciprocal neighbours: every answer then depends on the other probes."""
+
+HID_2021 = replace(GREW, name="hid-2021", gallery=Where(session=("0",)), probes={"probes": Where(session=("1",))})
+"""HID 2021 without its server: the walk of TYPE 0 sought by those of TYPE 1."""
+
+REAL_SCENE_1000 = replace(
+    GREW, name="real-scene-1000", gallery=Where(session=("1", "2")), probes={"probes": Where(session=("3", "4", "5", "6"))}
+)
+"""People 0001 to 1000 of HID's real scene: the first two walks against the others."""
+
+TTG_200 = replace(GREW, name="ttg-200", gallery=Where(session=("1",)), probes={"probes": Where(session=("2", "3", "4", "5", "6"))})
+"""TTG-200: the first walks against the others."""
+
+CCPG = RetrievalProtocol(
+    name="ccpg",
+    gallery={
+        "CL": Where(session=("U1_D1", "U2_D2", "U3_D3")),
+        "UP": Where(session=("U0_D3",)),
+        "DN": Where(session=("U1_D1",)),
+        "BG": Where(session=("U0_D0",), conditions=_PLAIN),
+    },
+    probes={
+        "CL": Where(session=("U0_D0",)),
+        "UP": Where(session=("U3_D3",)),
+        "DN": Where(session=("U1_D0",)),
+        "BG": Where(session=("U0_D0",), conditions=_BAG),
+    },
+    average="view-pairs",
+    same_view="drop",
+    ranks=(1, 5),
+    distance="euclidean",
+)
+"""CCPG (Li et al., CVPR 2023) as gait recognition, which its maintainers recommend: pairs of different views; both garments, the upper,
+the lower changed, and a bag, each against a gallery of its own."""
+
+CCPG_IDENTICAL_VIEWS = replace(CCPG, name="ccpg-identical-views", same_view="keep")
+"""The same with pairs of identical views in the mean."""
+
+CCPG_REID = replace(CCPG, name="ccpg-reid", average="probes", probes_without_mate="left-out")
+"""CCPG as re-identification: all views in one gallery, less the probe's own person in the probe's own view."""
 
 SUSTECH1K = RetrievalProtocol(
     name="sustech1k",
@@ -120,16 +234,20 @@ WALKERS_OPEN = replace(WALKERS, name="walkers-open", enrolled=0.5)
 MOCAP = replace(WALKERS, name="mocap")
 """Recorded people, rendered by the generator's sensors: its rules as they are."""
 
-PROTOCOLS: dict[str, RetrievalProtocol] = {
+SCOLIOSIS1K = ClassificationProtocol(name="scoliosis1k", classes=("negative", "neutral", "positive"))
+"""Scoliosis1K (Zhou et al., MICCAI 2024): does a walk show a spine that is bent sideways?"""
+
+PROTOCOLS: dict[str, AnyProtocol] = {
     p.name: p
     for p in (
-        CASIA_B, CASIA_B_CROSS, GAIT3D, SUSTECH1K, WALKERS, WALKERS_CC, WALKERS_WILD, WALKERS_CAMERA_TO_LIDAR, WALKERS_LIDAR_TO_CAMERA,
-        WALKERS_OPEN, MOCAP,
+        CASIA_B, CASIA_B_CROSS, OUMVLP, OUMVLP_CROSS, CASIA_E, GAIT3D, FREEGAIT, CCGR_MINI, GREW, GREW_SUBMISSION, HID, HID_RERANKED,
+        HID_2021, REAL_SCENE_1000, TTG_200, CCPG, CCPG_IDENTICAL_VIEWS, CCPG_REID, SUSTECH1K, SCOLIOSIS1K, WALKERS,
+        WALKERS_CC, WALKERS_WILD, WALKERS_CAMERA_TO_LIDAR, WALKERS_LIDAR_TO_CAMERA, WALKERS_OPEN, MOCAP,
     )
 }  # fmt: skip
 
 
-def protocol(name: str) -> RetrievalProtocol:
+def protocol(name: str) -> AnyProtocol:
     """The protocol called `name`; `name@split` is the same one on another split, e.g. `walkers@validation`."""
     stem, at, split = name.partition("@")
     if stem not in PROTOCOLS:
@@ -140,3 +258,12 @@ def protocol(name: str) -> RetrievalProtocol:
         raise ValueError(f"protocol {name!r} names no split behind the @; write e.g. {stem}@validation")
     found = PROTOCOLS[stem]
     return replace(found, name=name, split=split) if at else found
+
+
+def retrieval(name: str) -> RetrievalProtocol:
+    """`protocol(name)`, if people are sought under it and found or not."""
+    asked = protocol(name)
+    if isinstance(asked, RetrievalProtocol):
+        return asked
+    there = [p.name for p in PROTOCOLS.values() if isinstance(p, RetrievalProtocol)]
+    raise ValueError(f"protocol {name!r} has no rank-1; those that have it are {', '.join(there)}")

@@ -1,7 +1,10 @@
-"""A network on a benchmark: embeddings, ranking, and the figures it has to be read against."""
+"""A network on a benchmark: embeddings, and what its kind of protocol makes of them: a ranking, classes or a file.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+Beside a ranking and classes stand the figures that they have to be read against.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,44 +13,27 @@ import pandas as pd
 from gaitlab.data.clips import stored_modality, walk_frames
 from gaitlab.data.store import Store
 from gaitlab.evaluation.chance import chance
-from gaitlab.evaluation.evaluate import Result, evaluate
-from gaitlab.evaluation.figures import bars_figure, cmc_figure, open_set_figure, score_figure, views_figure
+from gaitlab.evaluation.classification import ALL, ClassificationProtocol, Classified, classify, commonest
+from gaitlab.evaluation.evaluate import evaluate
+from gaitlab.evaluation.figures import bars_figure, cmc_figure, confusion_figure, open_set_figure, score_figure, views_figure
 from gaitlab.evaluation.gei import gei
 from gaitlab.evaluation.lda import fitted
-from gaitlab.evaluation.protocol import RetrievalProtocol, Selection, select
+from gaitlab.evaluation.protocol import AnyProtocol, RetrievalProtocol, select
+from gaitlab.evaluation.result import Result
+from gaitlab.evaluation.submission import SubmissionProtocol, submit
+from gaitlab.evaluation.unused import unused
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.training.embed import embed
 from gaitlab.training.run import LocalRun
+from gaitlab.training.summary import Summary
 from gaitlab.types import Modality
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a run came to. rank1: percent, a row for each (benchmark, method), a column for each probe set; NaN where a test lacks it.
-
-    headline: rank-1 of the network in the first test, as its protocol defines it.
-    """
-
-    rank1: pd.DataFrame
-    headline: float
-
-    @classmethod
-    def of(cls, tests: Sequence["Summary"]) -> "Summary":
-        if not tests:
-            return cls(pd.DataFrame(), float("nan"))
-        return cls(pd.concat([t.rank1 for t in tests]), tests[0].headline)
-
-    def text(self) -> str:
-        """The table for a terminal."""
-        return self.rank1.to_string(float_format="%.1f", na_rep="-")
-
-
-def check(experiment: Experiment, store: Store, protocol: RetrievalProtocol) -> None:
+def check(experiment: Experiment, store: Store, protocol: AnyProtocol) -> None:
     """ValueError, before anything is trained, if the store lacks what the protocol or the method's test clips ask for."""
-    chosen = select(store.index, protocol)
     takes = experiment.method.channels()
-    for modality, walks in _sides(protocol, chosen):
+    for modality, walks in protocol.sides(store.index):
         for role, spec in experiment.method.test_clips(modality).items():
             lacking = walks[walk_frames(store, spec.modality)[walks] == 0]
             if len(lacking):
@@ -65,9 +51,19 @@ def check(experiment: Experiment, store: Store, protocol: RetrievalProtocol) -> 
                 )
 
 
+def score(experiment: Experiment, method: Method, store: Store, protocol: AnyProtocol, run: LocalRun) -> float:
+    """Percent that a protocol comes down to, on every rank: rank-1 or accuracy."""
+    if isinstance(protocol, RetrievalProtocol):
+        return rank(experiment, method, store, protocol, run)[0].rank1
+    if isinstance(protocol, ClassificationProtocol):
+        return _classes(experiment, method, store, protocol, run)[0].accuracy
+    raise ValueError(f"protocol {protocol.name} makes a file and no score; give one that scores, e.g. --validation walkers@validation")
+
+
 def rank(experiment: Experiment, method: Method, store: Store, protocol: RetrievalProtocol, run: LocalRun) -> tuple[Result, np.ndarray]:
     """The protocol's result and the rows of the store that it used, on every rank."""
-    rows = _used(store, protocol)
+    chosen = select(store.index, protocol)
+    rows = np.union1d(chosen.probes, chosen.gallery)
 
     def of(walks: np.ndarray, modality: Modality | None) -> np.ndarray:
         return embed(method, store, walks, experiment.method.test_clips(modality), run)
@@ -75,17 +71,13 @@ def rank(experiment: Experiment, method: Method, store: Store, protocol: Retriev
     return _evaluated(of, store, rows, protocol, distance=method.distance, device=run.device), rows
 
 
-def _used(store: Store, protocol: RetrievalProtocol) -> np.ndarray:
-    """Rows of the store that are probes or gallery, ascending."""
-    chosen = select(store.index, protocol)
-    return np.union1d(chosen.probes, chosen.gallery)
-
-
-def _sides(protocol: RetrievalProtocol, chosen: Selection) -> list[tuple[Modality | None, np.ndarray]]:
-    """What is to be embedded from which modality (None: the method's own): all walks at once, or probes and gallery."""
-    if protocol.modality is not None and protocol.cross_modal:
-        return [(protocol.modality[0], chosen.probes), (protocol.modality[1], chosen.gallery)]
-    return [(protocol.modality[0] if protocol.modality else None, np.union1d(chosen.probes, chosen.gallery))]
+def _classes(
+    experiment: Experiment, method: Method, store: Store, protocol: ClassificationProtocol, run: LocalRun
+) -> tuple[Classified, np.ndarray]:
+    """The same for classes."""
+    ((modality, rows),) = protocol.sides(store.index)
+    logits = embed(method, store, rows, experiment.method.test_clips(modality), run)
+    return classify(logits, store.index.iloc[rows], protocol), rows
 
 
 def _evaluated(
@@ -94,7 +86,7 @@ def _evaluated(
     """`evaluate` on the embeddings `of(rows of the store, modality)`, each side's from its own modality."""
     index = store.index.iloc[rows]
     sides = []
-    for modality, walks in _sides(protocol, select(index, protocol)):
+    for modality, walks in protocol.sides(index):
         embedded = of(rows[walks], modality)
         side = np.zeros((len(rows), *embedded.shape[1:]), np.float32)
         side[walks] = embedded
@@ -123,20 +115,39 @@ def report(
     experiment: Experiment,
     method: Method,
     store: Store,
-    protocol: RetrievalProtocol,
+    protocol: AnyProtocol,
     run: LocalRun,
     tracker: Any,
     train_store: Store | None = None,
 ) -> Summary:
-    """Test, print the tables, and hand tables and plots to the tracker; beside the network stand chance and the classical rows.
+    """Test, print the tables, hand tables and plots to the tracker; of a submission, write the file and say where it is.
 
-    train_store: where the discriminants are learnt if `store` has no training people of its own.
+    train_store: where the classical rows' discriminants are learnt if `store` has no training people of its own.
     """
+    if isinstance(protocol, RetrievalProtocol):
+        return _report_ranking(experiment, method, store, protocol, run, tracker, train_store)
+    if isinstance(protocol, ClassificationProtocol):
+        return _report_classes(experiment, method, store, protocol, run, tracker)
+    if isinstance(protocol, SubmissionProtocol):
+        return _report_file(experiment, method, store, protocol, run, tracker)
+    raise TypeError(f"{type(protocol).__name__} is no kind of protocol that can be reported")
+
+
+def _report_ranking(
+    experiment: Experiment,
+    method: Method,
+    store: Store,
+    protocol: RetrievalProtocol,
+    run: LocalRun,
+    tracker: Any,
+    train_store: Store | None,
+) -> Summary:
+    """Beside the network stand chance and the classical rows."""
     result, rows = rank(experiment, method, store, protocol, run)
     if run.rank > 0:
-        return Summary(pd.DataFrame(), result.rank1)
+        return Summary(headline=result.rank1)
     index, name = store.index.iloc[rows], experiment.name
-    results = classical(store, rows, protocol, train_store) | {name: result}
+    results = classical(store, rows, protocol, train_store) | {name: replace(result, unused=unused(store.index, protocol))}
     for label, r in results.items():
         print(f"\n{label} on {store.root.name}\n{r.text()}", flush=True)
 
@@ -154,4 +165,41 @@ def report(
         tracker.figure(f"{protocol.name}-open-set", open_set_figure({label: r.curves for label, r in results.items()}))
     for probes in result.matrices:
         tracker.figure(f"{protocol.name}-views-{probes}", views_figure({label: r.matrices[probes] for label, r in results.items()}))
-    return Summary(rank1, result.rank1)
+    return Summary(rank1=rank1, headline=result.rank1)
+
+
+def _report_classes(
+    experiment: Experiment, method: Method, store: Store, protocol: ClassificationProtocol, run: LocalRun, tracker: Any
+) -> Summary:
+    """Beside the network stands the commonest class as the answer to everything."""
+    result, rows = _classes(experiment, method, store, protocol, run)
+    if run.rank > 0:
+        return Summary(headline=result.accuracy, measure="accuracy")
+    result = replace(result, unused=unused(store.index, protocol))
+    print(f"\n{experiment.name} on {store.root.name}\n{result.text()}", flush=True)
+    floor = commonest(store.index.iloc[rows], protocol)
+    tables = {"commonest class": floor.table, experiment.name: result.table}
+    classes = pd.DataFrame({label: table.loc[ALL].drop("walks") for label, table in tables.items()}).T
+    classes.index = pd.MultiIndex.from_product([[protocol.name], classes.index], names=["benchmark", "classes (%)"])
+    tracker.final({f"{protocol.name}/{row['row']}/{row['metric']}": row["value"] for row in result.rows() if row["value"] is not None})
+    tracker.final({f"{protocol.name}/accuracy": result.accuracy})
+    tracker.table(protocol.name, result.table.rename_axis("row").reset_index())
+    tracker.table(f"{protocol.name}-confusion", result.confusion.rename_axis("walks of").reset_index())
+    tracker.figure(f"{protocol.name}-confusion", confusion_figure(result.confusion))
+    return Summary(classes=classes, headline=result.accuracy, measure="accuracy")
+
+
+def _report_file(
+    experiment: Experiment, method: Method, store: Store, protocol: SubmissionProtocol, run: LocalRun, tracker: Any
+) -> Summary:
+    """The file lies in the run's folder, under `submissions/`, and is an artifact of that name."""
+    ((modality, rows),) = protocol.sides(store.index)
+    embeddings = embed(method, store, rows, experiment.method.test_clips(modality), run)
+    if run.rank > 0:
+        return Summary()
+    made = submit(embeddings, store.index.iloc[rows], protocol, distance=method.distance, device=run.device)
+    path = made.write(run.results / "submissions" / f"{protocol.name}.csv")
+    tracker.text(f"submissions/{protocol.name}.csv", made.csv)
+    line = f"submission for {protocol.name}: {path} ({made.csv.count(chr(10)) - 1} probes)" + (f"; {made.how}" if made.how else "")
+    print("\n".join(["", line, *filter(None, [unused(store.index, protocol)])]), flush=True)
+    return Summary(files=(line,))

@@ -7,20 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from gaitlab.data.draws import Subjects, pk_rows
+from gaitlab.data.draws import Subjects, batch_rows
 from gaitlab.data.feed import Feed
 from gaitlab.data.ingest import Run
 from gaitlab.data.shards import open_data
 from gaitlab.data.store import Store
 from gaitlab.evaluation.figures import clip_sheet
-from gaitlab.evaluation.protocol import RetrievalProtocol
+from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, DataConfig, Experiment, from_dict
 from gaitlab.method import Method
 from gaitlab.training import checkpoint
-from gaitlab.training.benchmark import Summary, check, rank, report
+from gaitlab.training.benchmark import check, report, score
 from gaitlab.training.loop import train
 from gaitlab.training.run import LocalRun
+from gaitlab.training.summary import Summary
 
 
 def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = False, ray_feed: Any = None) -> Summary:
@@ -42,7 +43,7 @@ def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = F
 
     def validate(network: Method) -> float:
         assert validation is not None
-        return rank(experiment, network, store, validation, run)[0].rank1
+        return score(experiment, network, store, validation, run)
 
     network = train(
         experiment, method, feed, run, tracker,
@@ -54,7 +55,7 @@ def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = F
 
 def prepare(
     experiment: Experiment, world: int, ingest: Run | None = None
-) -> tuple[Store, list[tuple[Store, RetrievalProtocol]], RetrievalProtocol | None]:
+) -> tuple[Store, list[tuple[Store, AnyProtocol]], AnyProtocol | None]:
     """The data, the tests and the validation of an experiment; what is not there yet is made, by `ingest`.
 
     ValueError for what would go wrong later and can be known without a pixel.
@@ -64,9 +65,13 @@ def prepare(
         raise ValueError(f"a batch of {experiment.batch_size} walks does not divide among {world} workers")
     named = [(t.data, protocol(t.protocol)) for t in experiment.benchmarks]
     validation = protocol(experiment.validation) if experiment.validation else None
+    if validation and not validation.scored:
+        raise ValueError(
+            f"protocol {validation.name} makes a file and no score; --validation takes one that scores, e.g. walkers@validation"
+        )
     store = open_data(data, run=ingest)
     tests = [(open_data(other, run=ingest) if other else store, p) for other, p in named]
-    pk_rows(Subjects.of(store.index, "train"), data.subjects_per_batch, data.walks_per_subject, experiment.seed, 0)
+    batch_rows(Subjects.of(store.index, "train"), data.draw, data.subjects_per_batch, data.walks_per_subject, experiment.seed, 0)
     for tested, p in [*tests, *([(store, validation)] if validation else [])]:
         check(experiment, tested, p)
     return store, tests, validation
@@ -83,7 +88,10 @@ def make_feed(experiment: Experiment, store: Store, run: LocalRun, ray_feed: Any
         make = ray_feed.open
     else:
         raise ValueError("--data.feed ray needs Ray: start a pipeline that launches it, e.g. python pipelines/supervised.py")
-    return make(store, clips, p=data.subjects_per_batch, k=data.walks_per_subject, seed=experiment.seed, rank=run.rank, world=run.world)
+    return make(
+        store, clips, p=data.subjects_per_batch, k=data.walks_per_subject, seed=experiment.seed, rank=run.rank, world=run.world,
+        draw=data.draw, targets=experiment.method.targets(),
+    )  # fmt: skip
 
 
 def trained(folder: Path, run: LocalRun) -> tuple[Experiment, Method]:

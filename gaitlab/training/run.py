@@ -52,6 +52,11 @@ class LocalRun:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    @property
+    def results(self) -> Path:
+        """Folder that outlives the run, for files that people look for."""
+        return self.folder
+
     def wrap(self, method: Method) -> nn.Module:
         """The method on the device, with synchronised batch norm and gradients where there are several ranks."""
         method.to(self.device)

@@ -98,6 +98,9 @@ def test_validation_ids_are_drawn_from_the_training_ids(tmp_path: Path) -> None:
         ("ccgr-mini", "BGCRCLCV1/112_5_1.avi", {"session": "BGCRCLCV1", "conditions": (), "view": "112_5_1.avi"}),
         ("freegait", "devid_3/seq_02_new", {"session": "devid_3", "conditions": (), "view": "seq_02_new"}),
         ("hid", "00000001/default", {"session": "00000001", "conditions": (), "view": "default"}),
+        ("real-scene-1000", "6/default", {"session": "6", "conditions": (), "view": "default"}),
+        ("ttg-200", "2/3", {"session": "2", "conditions": (), "view": "3"}),
+        ("scoliosis1k", "neutral/000_180", {"conditions": ("neutral",), "view": "000_180"}),
     ],
 )
 def test_folder_names_become_canonical(name: str, walk: str, expected: dict[str, Any]) -> None:
@@ -107,9 +110,9 @@ def test_folder_names_become_canonical(name: str, walk: str, expected: dict[str,
 @pytest.mark.skipif(not ROWS.exists(), reason="needs ../shared/peer/goldens")
 def test_every_name_of_the_golden_rows_is_understood() -> None:
     """Types and views as they are on disk; no two walks of a subject may fall together."""
-    files = {"casia-b": "casiab", "casia-e": "casiae", "ccgr-mini": "ccgrmini"}
     for name in LAYOUTS.keys() - {"plain", "ccgr"}:
-        rows = json.loads(gzip.decompress((ROWS / f"{files.get(name, name)}.rows.json.gz").read_bytes()))
+        stem = "scoliosis" if name == "scoliosis1k" else name.replace("-", "")
+        rows = json.loads(gzip.decompress((ROWS / f"{stem}.rows.json.gz").read_bytes()))
         keys = collections.Counter[Any]()
         originals = set(zip(rows["labels"], rows["types"], rows["views"], strict=True))
         for subject, type_name, view in originals:

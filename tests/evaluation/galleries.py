@@ -55,6 +55,36 @@ def clothes(subjects: int) -> pd.DataFrame:
     )
 
 
+def ccpg(subjects: int, views: Iterable[str] = ("00", "01", "02")) -> pd.DataFrame:
+    """CCPG's outfits: four of their own, two mixed ones, and one with a bag; two walks each."""
+    outfits = [("U0_D0", ()), ("U0_D0", ("bag",)), *((o, ()) for o in ("U0_D3", "U1_D0", "U1_D1", "U2_D2", "U3_D3"))]
+    return index(
+        {"subject": f"{s:03d}", "session": outfit, "conditions": c, "take": str(t), "view": v}
+        for s in range(subjects)
+        for outfit, c in outfits
+        for t in (1, 2)
+        for v in views
+    )
+
+
+def casia_e(subjects: int, views: Iterable[str] = ("000", "090", "270")) -> pd.DataFrame:
+    """CASIA-E's scenes from high and low cameras."""
+    return index(
+        {"subject": f"{s:03d}", "session": f"{height}-{scene}", "conditions": c, "take": t, "view": v}
+        for s in range(subjects)
+        for height in "HL"
+        for scene in ("scene1", "scene2", "scene3", "scene3_s")
+        for c in ((), ("bag",), ("clothing",))
+        for t in "12"
+        for v in views
+    )
+
+
+def sessions(subjects: int, names: Iterable[str], views: Iterable[str] = ("000", "090")) -> pd.DataFrame:
+    """A plain walk of each person in each session from each view."""
+    return index({"subject": f"{s:04d}", "session": name, "view": v} for s in range(subjects) for name in names for v in views)
+
+
 def perfect(frame: pd.DataFrame, *, parts: int = 2) -> np.ndarray:
     """One point a subject."""
     codes = frame["subject"].factorize()[0]

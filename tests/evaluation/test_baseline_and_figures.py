@@ -10,10 +10,11 @@ from matplotlib.image import imread
 from gaitlab.data.store import Store
 from gaitlab.evaluation.averages import SAME_VIEW
 from gaitlab.evaluation.chance import chance
-from gaitlab.evaluation.evaluate import Result, evaluate
+from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.figures import bars_figure, clip_sheet, cmc_figure, equal_error, open_set_figure, score_figure, views_figure
 from gaitlab.evaluation.gei import gei
 from gaitlab.evaluation.protocols import WALKERS
+from gaitlab.evaluation.result import Result
 from tests.evaluation.galleries import noise, perfect, walkers
 
 THREE = replace(WALKERS, probes={name: WALKERS.probes[name] for name in ("Normal", "Bag", "Clothing")}, headline=None)

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,12 +12,35 @@ import torch
 
 from gaitlab.evaluation.averages import SAME_VIEW, weights
 from gaitlab.evaluation.chance import chance
-from gaitlab.evaluation.evaluate import Result, evaluate
+from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.protocol import Average, RetrievalProtocol, Where
-from gaitlab.evaluation.protocols import CASIA_B, CASIA_B_CROSS, GAIT3D, MOCAP, SUSTECH1K, WALKERS, WALKERS_CC, WALKERS_WILD, protocol
+from gaitlab.evaluation.protocols import (
+    CASIA_B,
+    CASIA_B_CROSS,
+    CASIA_E,
+    CCGR_MINI,
+    CCPG,
+    CCPG_IDENTICAL_VIEWS,
+    CCPG_REID,
+    FREEGAIT,
+    GAIT3D,
+    GREW,
+    HID_2021,
+    MOCAP,
+    OUMVLP,
+    OUMVLP_CROSS,
+    REAL_SCENE_1000,
+    SUSTECH1K,
+    TTG_200,
+    WALKERS,
+    WALKERS_CC,
+    WALKERS_WILD,
+    protocol,
+)
+from gaitlab.evaluation.result import Result
 from gaitlab.evaluation.retrieval import distances
 from tests.conftest import SHARED
-from tests.evaluation.galleries import casia, clothes, index, noise, perfect, walkers, wild
+from tests.evaluation.galleries import casia, casia_e, ccpg, clothes, index, noise, perfect, sessions, walkers, wild
 from tests.parity import evaluation as parity
 
 
@@ -30,9 +54,18 @@ def sustech(subjects: int) -> pd.DataFrame:
     )
 
 
+def named(subjects: int) -> pd.DataFrame:
+    """The gallery is named by the partition, as in CCGR-Mini."""
+    return wild(subjects).assign(role=lambda walks: ["gallery" if role == "" else "" for role in walks["role"]])
+
+
 CASES = [
     (CASIA_B, casia), (CASIA_B_CROSS, casia), (GAIT3D, wild), (SUSTECH1K, sustech), (WALKERS, walkers), (WALKERS_CC, clothes),
-    (WALKERS_WILD, wild), (MOCAP, walkers),
+    (WALKERS_WILD, wild), (MOCAP, walkers), (OUMVLP, partial(sessions, names=("00", "01"))),
+    (OUMVLP_CROSS, partial(sessions, names=("00", "01"))), (CASIA_E, casia_e), (FREEGAIT, wild), (CCGR_MINI, named),
+    (GREW, partial(sessions, names=("01", "02"))), (HID_2021, partial(sessions, names="01")),
+    (REAL_SCENE_1000, partial(sessions, names="123456")), (TTG_200, partial(sessions, names="123456")), (CCPG, ccpg),
+    (CCPG_IDENTICAL_VIEWS, ccpg), (CCPG_REID, ccpg),
 ]  # fmt: skip
 NAMES = [p.name for p, _ in CASES]
 

@@ -1,7 +1,7 @@
 """How published data sets name their folders `ID/TYPE/VIEW` and files: one value each, read by one piece of code.
 
-Canonical conditions: bag, clothing, carrying, umbrella, uniform, occlusion, night; a plain walk has none of them. `take` is the
-running number of equal walks.
+Canonical conditions: bag, clothing, carrying, umbrella, uniform, occlusion, night; a plain walk has none of them. A diagnosis
+(negative, neutral, positive) is a condition, too. `take` is the running number of equal walks.
 """
 
 import difflib
@@ -18,6 +18,9 @@ CONDITIONS = {
     "uf": "uniform",
     "oc": "occlusion",
     "nt": "night",
+    "negative": "negative",
+    "neutral": "neutral",
+    "positive": "positive",
 }
 """Word in a TYPE folder's name -> canonical condition, "" for none."""
 
@@ -70,7 +73,10 @@ _TABLE = (
     Layout(name="ccgr", files={"silhouette": (2,)}),
     Layout(name="ccgr-mini", files={"silhouette": (2,)}),
     Layout(name="freegait", files={"silhouette": ("*image*",), "range": ("*range*",)}),
-    Layout(name="hid", probe_subject="probe"),
+    Layout(name="hid", probe_subject="probe"),  # a VIEW folder is named by its video
+    Layout(name="real-scene-1000", type=r"(?P<session>\d)"),
+    Layout(name="ttg-200", type=r"(?P<session>\d)"),
+    Layout(name="scoliosis1k", type=r"(?P<conditions>negative|neutral|positive)"),
 )
 LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _TABLE}
 

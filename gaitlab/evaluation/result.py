@@ -1,0 +1,94 @@
+"""What a retrieval protocol says about one set of embeddings, and how it is put together, printed and stored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gaitlab.evaluation.averages import COUNTS, with_mean
+from gaitlab.evaluation.protocol import RetrievalProtocol, Selection
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a protocol says about one set of embeddings; all figures but counts in percent.
+
+    table: a row for each probe set, and `mean` where no single row is the headline. Columns rank-k, mAP, mINP, `rank-1 same view`
+        (view pairs only), probes and gallery (walks), rankings (averaged in that row), no_mate (those that had no mate to find);
+        in an open set also DIR and TAR (`open_set.COLUMNS`) and impostors (walks), and all other figures are of the enrolled.
+    headline: the row that rank1 and cmc (float64 `[50]`, rank-1 to rank-50) are of.
+    matrices: probe set -> rank-1 by probe view (rows) and gallery view (columns), identical views included; view pairs only.
+    rankings: a row for each probe and gallery group: `row` of the index, `set` (that of the gallery, or "" where all sets have
+        one), `group` (gallery view, or ""), place (0: a mate came first), ap, inp (0 to 1, NaN without a mate), mates, ranked
+        (walks in that ranking).
+    positives, negatives: float32 samples of the distances between walks of the same and of different subjects.
+    curves: open set only: FAR, and over it DIR and TAR of the headline row, float64 `[61]`, percent.
+    unused: a line about the walks of the split that no set has (`unused`), or "".
+    """
+
+    protocol: str
+    headline: str
+    table: pd.DataFrame
+    cmc: np.ndarray
+    matrices: Mapping[str, pd.DataFrame]
+    rankings: pd.DataFrame
+    positives: np.ndarray
+    negatives: np.ndarray
+    curves: Mapping[str, np.ndarray] = field(default_factory=dict)
+    unused: str = ""
+
+    @property
+    def rank1(self) -> float:
+        return float(self.table.loc[self.headline, "rank-1"])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table as `{"row", "metric", "value"}`, for JSON; a count is an int, what is undefined is None."""
+        return table_rows(self.table)
+
+    def text(self) -> str:
+        """The table for a terminal or a log, two decimals."""
+        return "\n".join([f"{self.protocol}, percent and counts", text_table(self.table), *([self.unused] if self.unused else [])])
+
+
+def merged(results: Sequence[Result], protocol: RetrievalProtocol, chosen: Selection) -> Result:
+    """One result of the probe sets of `protocol`, each with its own gallery; chosen: the walks of all sets."""
+    names = list(protocol.probes)
+    headline = protocol.headline_row()
+    counted = [result for name, result in zip(names, results, strict=True) if headline in ("mean", name)]
+    return Result(
+        protocol=protocol.name,
+        headline=headline,
+        table=with_mean(pd.concat([result.table for result in results]), protocol, chosen),
+        cmc=np.mean([result.cmc for result in counted], axis=0),
+        matrices={name: matrix for result in results for name, matrix in result.matrices.items()},
+        rankings=pd.concat([r.rankings.assign(set=name) for name, r in zip(names, results, strict=True)], ignore_index=True),
+        positives=np.concatenate([result.positives for result in results]),
+        negatives=np.concatenate([result.negatives for result in results]),
+        curves={kind: np.mean([result.curves[kind] for result in counted], axis=0) for kind in counted[0].curves},
+    )
+
+
+def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """`{"row", "metric", "value"}` of every cell, for JSON; a count is an int, what is undefined is None."""
+    return [
+        {"row": str(row), "metric": metric, "value": _plain(metric, value)}
+        for row, values in table.iterrows()
+        for metric, value in values.items()
+    ]
+
+
+def text_table(table: pd.DataFrame) -> str:
+    """Aligned plain text: percentages with two decimals, `-` where undefined, counts as they are."""
+
+    def percent(value: float) -> str:
+        return "-" if np.isnan(value) else f"{value:.2f}"
+
+    return str(table.to_string(formatters={column: percent for column in table.columns if column not in COUNTS}))
+
+
+def _plain(metric: str, value: float) -> int | float | None:
+    if metric in COUNTS:
+        return int(value)
+    return None if np.isnan(value) else float(value)
