@@ -15,7 +15,7 @@ from gaitlab.backbones.plain import PlainConfig
 from gaitlab.backbones.skeletongaitpp import SkeletonGaitPPConfig
 from gaitlab.backbones.smplgait import SMPLGaitConfig
 from gaitlab.data.sources.walkers import presets
-from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, TrainConfig
+from gaitlab.experiment import Benchmark, DataConfig, Experiment, InitConfig, OptimConfig, TrainConfig
 from gaitlab.method import MethodConfig
 from gaitlab.methods.gaitssb import GaitSSBConfig, GaitSSBFinetuneConfig
 from gaitlab.methods.supervised import SupervisedConfig
@@ -170,6 +170,10 @@ GAITSSB_GAITLU = Experiment(
 )
 """Pretraining without labels; 512 walks a batch, two clips of each. There is no test of its own: fine-tune it, or `evaluate.py` it."""
 
-GAITSSB_CASIA_B = _published("gaitssb", "casia-b", GaitSSBFinetuneConfig(), 8, 16, replace(_sgd(6, 8, 10), least_lr=1e-4), 12)
+GAITSSB_CASIA_B = replace(
+    _published("gaitssb", "casia-b", GaitSSBFinetuneConfig(), 8, 16, replace(_sgd(6, 8, 10), least_lr=1e-4), 12),
+    init=InitConfig(parts=("backbone", "projector")),
+)
+"""Fine-tuning; it wants the pretraining's run: `--init.run RUN_ID`."""
 
 ALL = {experiment.name: experiment for experiment in (DEMO, *_PUBLISHED, GAITSSB_GAITLU, GAITSSB_CASIA_B)}

@@ -112,12 +112,23 @@ class ScaleConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InitConfig:
+    """Weights that training starts from."""
+
+    run: str | None = None
+    """Run id, or a folder with checkpoints; None starts afresh."""
+    parts: tuple[str, ...] = ("backbone",)
+    """Parts of the network that are taken from there; they must fit in every tensor."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """Everything that decides a number in a table, except the code."""
 
     name: str
     method: MethodConfig
     data: DataConfig
+    init: InitConfig = field(default_factory=InitConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     benchmarks: tuple[Benchmark, ...] = ()

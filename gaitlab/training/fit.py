@@ -1,6 +1,5 @@
 """A whole run: data, training, tests, tables. What a laptop, torchrun and a Ray worker all call."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from gaitlab.data.store import Store
 from gaitlab.evaluation.figures import clip_sheet
 from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.evaluation.protocols import protocol
-from gaitlab.experiment import Benchmark, DataConfig, Experiment, from_dict
+from gaitlab.experiment import Benchmark, DataConfig, Experiment
 from gaitlab.method import Method
-from gaitlab.training import checkpoint
 from gaitlab.training.benchmark import check, report, score
 from gaitlab.training.loop import train
 from gaitlab.training.run import LocalRun
 from gaitlab.training.summary import Summary
+from gaitlab.training.trained import start_from, trained
 
 
 def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = False, ray_feed: Any = None) -> Summary:
@@ -33,6 +32,7 @@ def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = F
     torch.manual_seed(experiment.seed)
     feed = make_feed(experiment, store, run, ray_feed)
     method = experiment.method.build(len(feed.subjects))
+    start_from(method, experiment.init, run)
     if run.rank == 0:
         size = sum(p.numel() for p in method.parameters())
         print(
@@ -92,20 +92,6 @@ def make_feed(experiment: Experiment, store: Store, run: LocalRun, ray_feed: Any
         store, clips, p=data.subjects_per_batch, k=data.walks_per_subject, seed=experiment.seed, rank=run.rank, world=run.world,
         draw=data.draw, targets=experiment.method.targets(),
     )  # fmt: skip
-
-
-def trained(folder: Path, run: LocalRun) -> tuple[Experiment, Method]:
-    """The experiment and the network of a run's folder of checkpoints: its best step, else its newest."""
-    state = checkpoint.newest(folder)
-    if state is None:
-        raise ValueError(f"no checkpoint in {folder}")
-    if state["best"]["step"] not in (0, state["step"]):
-        state = checkpoint.at(folder, state["best"]["step"])
-    experiment: Experiment = from_dict(json.loads(state["config"]))
-    method = experiment.method.build(len(state["subjects"])).to(run.device)
-    averaged = {k.removeprefix("module."): v for k, v in (state["averaged"] or {}).items() if k.startswith("module.")}
-    checkpoint.restore(method, averaged or state["method"], f"the checkpoint in {folder}")
-    return experiment, method
 
 
 def retest(folder: Path, run: LocalRun, tracker: Any, *, data: DataConfig | None, protocols: tuple[str, ...]) -> Summary:
