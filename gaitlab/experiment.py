@@ -51,6 +51,8 @@ class Benchmark:
     """Name in `gaitlab.evaluation.protocols`; `name@split` for another split."""
     data: DataConfig | None = None
     """None: the experiment's own."""
+    distance: Literal["euclidean", "cosine"] | None = None
+    """None: the protocol's, and where that leaves it open the method's."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,8 +33,8 @@ from gaitlab.tracking.provenance import commit, hardware_line
 from gaitlab.tracking.results import ResultRow, write_results
 from gaitlab.tracking.runs import run_folder
 from gaitlab.training.benchmark import check, classical, rank
-from gaitlab.training.fit import trained
 from gaitlab.training.run import LocalRun
+from gaitlab.training.trained import trained
 
 COLUMNS = {"rank-1": "cross view", "rank-1 same view": "same view"}
 

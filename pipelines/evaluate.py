@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from gaitlab.command import guarded, understood
+from gaitlab.evaluation.protocol import Distance
 from gaitlab.experiment import DataConfig
 from gaitlab.tracking.runs import NoTracker, run_folder
 from gaitlab.training.fit import retest
@@ -23,13 +24,15 @@ class Arguments:
     """Folder of shards (the run's own data if not given)."""
     protocols: tuple[str, ...] = ()
     """Protocols (the run's own if not given), e.g. walkers mocap casia-b grew-submission grew walkers-open walkers@validation."""
+    distance: Distance | None = None
+    """How walks are compared instead of the protocol's own way."""
 
 
 def main() -> None:
     asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
     folder = Path(asked.run) if Path(asked.run).is_dir() else run_folder(asked.run)
     data = DataConfig(root=asked.root) if asked.root else None
-    summary = retest(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=asked.protocols)
+    summary = retest(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=asked.protocols, distance=asked.distance)
     print(f"\n{summary.text()}")
 
 

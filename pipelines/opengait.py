@@ -17,8 +17,8 @@ from gaitlab.experiment import Benchmark
 from gaitlab.interop.opengait import export_state
 from gaitlab.interop.opengait.runs import read_run, write_run
 from gaitlab.tracking.runs import Tracker, run_folder
-from gaitlab.training.fit import trained
 from gaitlab.training.run import LocalRun
+from gaitlab.training.trained import trained
 
 
 @dataclass(frozen=True)

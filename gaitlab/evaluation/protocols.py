@@ -4,7 +4,7 @@ import difflib
 from dataclasses import replace
 
 from gaitlab.evaluation.classification import ClassificationProtocol
-from gaitlab.evaluation.protocol import AnyProtocol, RetrievalProtocol, Where
+from gaitlab.evaluation.protocol import AnyProtocol, Distance, RetrievalProtocol, Where
 from gaitlab.evaluation.rerank import Rerank
 from gaitlab.evaluation.submission import SubmissionProtocol
 
@@ -247,8 +247,11 @@ PROTOCOLS: dict[str, AnyProtocol] = {
 }  # fmt: skip
 
 
-def protocol(name: str) -> AnyProtocol:
-    """The protocol called `name`; `name@split` is the same one on another split, e.g. `walkers@validation`."""
+def protocol(name: str, distance: Distance | None = None) -> AnyProtocol:
+    """The protocol called `name`; `name@split` is the same one on another split, e.g. `walkers@validation`.
+
+    distance: how walks are compared instead of the protocol's own way.
+    """
     stem, at, split = name.partition("@")
     if stem not in PROTOCOLS:
         near = difflib.get_close_matches(stem, PROTOCOLS, n=1, cutoff=0.5)
@@ -257,7 +260,13 @@ def protocol(name: str) -> AnyProtocol:
     if at and not split:
         raise ValueError(f"protocol {name!r} names no split behind the @; write e.g. {stem}@validation")
     found = PROTOCOLS[stem]
-    return replace(found, name=name, split=split) if at else found
+    if at:
+        found = replace(found, name=name, split=split)
+    if distance is None:
+        return found
+    if not isinstance(found, (RetrievalProtocol, SubmissionProtocol)):
+        raise ValueError(f"protocol {name!r} compares no walks; leave distance {distance!r} out")  # noqa: TRY004  (the user's input)
+    return replace(found, distance=distance)
 
 
 def retrieval(name: str) -> RetrievalProtocol:

@@ -1,5 +1,6 @@
 """A whole run: data, training, tests, tables. What a laptop, torchrun and a Ray worker all call."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from gaitlab.data.ingest import Run
 from gaitlab.data.shards import open_data
 from gaitlab.data.store import Store
 from gaitlab.evaluation.figures import clip_sheet
-from gaitlab.evaluation.protocol import AnyProtocol
+from gaitlab.evaluation.protocol import AnyProtocol, Distance
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, DataConfig, Experiment
 from gaitlab.method import Method
@@ -63,7 +64,7 @@ def prepare(
     data = experiment.data
     if experiment.batch_size % world:
         raise ValueError(f"a batch of {experiment.batch_size} walks does not divide among {world} workers")
-    named = [(t.data, protocol(t.protocol)) for t in experiment.benchmarks]
+    named = [(t.data, protocol(t.protocol, t.distance)) for t in experiment.benchmarks]
     validation = protocol(experiment.validation) if experiment.validation else None
     if validation and not validation.scored:
         raise ValueError(
@@ -94,13 +95,16 @@ def make_feed(experiment: Experiment, store: Store, run: LocalRun, ray_feed: Any
     )  # fmt: skip
 
 
-def retest(folder: Path, run: LocalRun, tracker: Any, *, data: DataConfig | None, protocols: tuple[str, ...]) -> Summary:
+def retest(
+    folder: Path, run: LocalRun, tracker: Any, *, data: DataConfig | None, protocols: tuple[str, ...], distance: Distance | None = None
+) -> Summary:
     """Test a run's network on `data` (None: its own) by `protocols` (none: its own tests); cross-data-set by construction."""
     experiment, method = trained(folder, run)
-    tests = [Benchmark(protocol=name, data=data) for name in protocols] or [t for t in experiment.benchmarks if data is None]
+    own_tests = [replace(t, distance=distance or t.distance) for t in experiment.benchmarks if data is None]
+    tests = [Benchmark(protocol=name, data=data, distance=distance) for name in protocols] or own_tests
     if not tests:
         raise ValueError("other data need a protocol: --protocols NAME")
-    opened = [(open_data(t.data or experiment.data), protocol(t.protocol)) for t in tests]
+    opened = [(open_data(t.data or experiment.data), protocol(t.protocol, t.distance)) for t in tests]
     for store, p in opened:
         check(experiment, store, p)
     own = opened[0][0] if data is None and tests[0].data is None else None

@@ -189,6 +189,7 @@ def test_tests() -> None:
     hid = {"data_cfg__dataset_name": "HID", "data_cfg__test_dataset_name": "HID", "evaluator_cfg__eval_func": "HID_submission"}
     assert tested(**hid, evaluator_cfg__rerank=False) == (Benchmark(protocol="hid"),)
     assert tested(**hid) == (Benchmark(protocol="hid-reranked"),)
+    assert tested(evaluator_cfg__metric="cos") == (Benchmark(protocol="casia-b", distance="cosine"),)
 
 
 def test_every_rule_is_a_protocol() -> None:
@@ -294,7 +295,6 @@ SAMPLER = "trainer_cfg.sampler"
         ({"evaluator_cfg.sampler.sample_type": "fixed_ordered"}, r"evaluator_cfg.sampler.sample_type takes fixed frames"),
         ({"evaluator_cfg.sampler.frames_al_limit": 5}, r"evaluator_cfg.sampler.frames_al_limit .* did you mean 'frames_all_limit'"),
         ({"evaluator_cfg.metric": "l2"}, r"evaluator_cfg.metric is 'l2'; known are euc, cos"),
-        ({"evaluator_cfg.metric": "cos"}, r"evaluator_cfg.metric: protocol casia-b compares by the euclidean distance: write euc"),
         ({"evaluator_cfg.eval_func": "evaluate_Gait3D"}, r"evaluator_cfg.eval_func: evaluate_Gait3D is not known for casia-b; there is"),
         ({"evaluator_cfg.rerank": True}, r"evaluate_indoor_dataset with rerank is not known for casia-b"),
         ({"evaluator_cfg.eval_fnc": "x"}, r"evaluator_cfg.eval_fnc is not understood; did you mean 'eval_func'"),

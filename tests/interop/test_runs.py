@@ -23,10 +23,11 @@ from gaitlab.method import Method
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training import checkpoint
 from gaitlab.training.benchmark import report
-from gaitlab.training.fit import make_feed, retest, trained
+from gaitlab.training.fit import make_feed, retest
 from gaitlab.training.loop import train
 from gaitlab.training.optim import Optimisers
 from gaitlab.training.run import LocalRun
+from gaitlab.training.trained import trained
 from tests.interop import configs
 from tests.interop.configs import changed
 from tests.test_command import pipeline

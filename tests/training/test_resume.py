@@ -15,10 +15,11 @@ from gaitlab.experiment import Experiment, override
 from gaitlab.method import Method
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training import checkpoint
-from gaitlab.training.fit import fit, make_feed, retest, trained
+from gaitlab.training.fit import fit, make_feed, retest
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.loop import train
 from gaitlab.training.run import LocalRun
+from gaitlab.training.trained import trained
 from gaitlab.types import Losses
 from tests.conftest import ROOT, TINY
 from tests.training.tiny import experiment

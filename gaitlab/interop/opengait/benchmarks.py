@@ -4,7 +4,6 @@ import difflib
 import shlex
 
 from gaitlab.data.sources.datasets import LAYOUTS
-from gaitlab.evaluation.protocols import PROTOCOLS
 
 DATA_SETS = (
     "casia-b", "oumvlp", "casia-e", "grew", "gait3d", "sustech1k", "ccpg", "ccgr", "ccgr-mini", "freegait", "hid", "hid-2021",
@@ -57,20 +56,12 @@ def data_set(name: str, path: str) -> str:
     return plain
 
 
-def protocol_of(data: str, function: str, *, metric: str, otherwise: str) -> str:
-    """Name of the protocol that `function` stands for on `data`. otherwise: distance where the protocol leaves it to the method."""
+def protocol_of(data: str, function: str) -> str:
+    """Name of the protocol that `function` stands for on `data`."""
     if (data, function) not in RULES:
         there = " or ".join(there for of, there in RULES if of == data) or "none, for it is for training only"
         raise ValueError(f"evaluator_cfg.eval_func: {function} is not known for {data}; there is {there}")
-    name = RULES[data, function]
-    if name not in PROTOCOLS:
-        there = ", ".join(PROTOCOLS)
-        raise ValueError(f"evaluator_cfg.eval_func: {function} on {data} is protocol {name!r}, which this gaitlab lacks; it has {there}")
-    ours = getattr(PROTOCOLS[name], "distance", metric) or otherwise  # a protocol of classes compares nothing
-    if ours != metric:
-        spelt = {"euclidean": "euc", "cosine": "cos"}[ours]
-        raise ValueError(f"evaluator_cfg.metric: protocol {name} compares by the {ours} distance: write {spelt}")
-    return name
+    return RULES[data, function]
 
 
 def ingest_line(data: str, root: str, partition: str, use: dict[str, int]) -> str:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import torch
 
+from gaitlab.evaluation.protocol import Distance
+from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, TrainConfig, override
 from gaitlab.interop.opengait.benchmarks import CROSS, INDOOR, data_set, ingest_line, protocol_of
 from gaitlab.interop.opengait.models import from_peer, peer_subjects
@@ -247,7 +249,8 @@ def _optim(optimizer: Settings, scheduler: Settings) -> OptimConfig:
 
 def _benchmarks(evaluator: Settings, name: str, tested: str, method: MethodConfig) -> tuple[Benchmark, ...]:
     function = evaluator.text("eval_func", INDOOR)
-    metric = {"euc": "euclidean", "cos": "cosine"}[evaluator.choice("metric", ("euc", "cos"), "euc")]
+    metrics: dict[str, Distance] = {"euc": "euclidean", "cos": "cosine"}
+    metric = metrics[evaluator.choice("metric", list(metrics), "euc")]
     rule = function
     if evaluator.flag("cross_view_gallery", False) and function == INDOOR:
         rule = CROSS
@@ -259,10 +262,11 @@ def _benchmarks(evaluator: Settings, name: str, tested: str, method: MethodConfi
     if tested == "gaitlu-1m":
         evaluator.notes.append(f"{evaluator.path} (nobody is named in {tested}, so there is no test)")
         return ()
+    test = protocol(protocol_of(tested, rule))
     with torch.device("meta"):
-        own = method.build(1).distance
-    protocol = protocol_of(tested, rule, metric=metric, otherwise=own)
-    return (Benchmark(protocol=protocol, data=None if tested == name else DataConfig(root=tested)),)
+        own = getattr(test, "distance", metric) or method.build(1).distance  # a protocol of classes compares nothing
+    distance = metric if own != metric else None
+    return (Benchmark(protocol=test.name, data=None if tested == name else DataConfig(root=tested), distance=distance),)
 
 
 def _rest(trainer: Settings) -> None:
