@@ -32,7 +32,7 @@ DEMO = Experiment(
     ),
     data=DataConfig(root="walkers-demo", make=presets.DEMO),
     optim=OptimConfig(name="adamw", lr=2e-3, weight_decay=1e-2, schedule="cosine", warmup=50),
-    train=TrainConfig(steps=2500, precision="bfloat16", log_every=50, checkpoint_every=250),
+    train=TrainConfig(steps=2500, precision="auto", log_every=50, checkpoint_every=250),
     benchmarks=(Benchmark(protocol="walkers"),),
 )
 """GaitBase at a quarter of its width on the embedded walkers: minutes on two cores."""

@@ -29,7 +29,7 @@ GAITBASE_WALKERS = Experiment(
     method=GAITBASE,
     data=replace(SILHOUETTES, subjects_per_batch=16, walks_per_subject=8),
     optim=OptimConfig(name="sgd", lr=0.1, weight_decay=5e-4, milestones=(8_000, 14_000, 18_000)),
-    train=TrainConfig(steps=20_000, precision="bfloat16"),
+    train=TrainConfig(steps=20_000, precision="auto"),
     benchmarks=(Benchmark(protocol="walkers"),),
 )
 GAITSET_WALKERS = replace(GAITBASE_WALKERS, name="gaitset-walkers", method=GAITSET)
@@ -60,7 +60,7 @@ GAITBASE_SMALL = Experiment(
     method=_GAITBASE,
     data=FEWER,
     optim=OptimConfig(name="adamw", lr=2e-3, weight_decay=1e-2, schedule="cosine", warmup=50),
-    train=TrainConfig(steps=3200, precision="bfloat16", log_every=200, checkpoint_every=800),
+    train=TrainConfig(steps=3200, precision="auto", log_every=200, checkpoint_every=800),
     benchmarks=(Benchmark(protocol="walkers"),),
 )
 GAITSET_SMALL = replace(

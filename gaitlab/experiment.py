@@ -83,7 +83,8 @@ class TrainConfig:
     """Length, precision and rhythm of a run."""
 
     steps: int = 60_000
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    """auto: bfloat16 where the processor computes it natively, else float32."""
     accumulate: int = 1
     """Parts that a batch is computed in; the losses still see the whole batch (gradient caching)."""
     evaluate_every: int = 0

@@ -37,14 +37,14 @@ def _git(*words: str) -> str:
 
 @cache
 def hardware() -> dict[str, str]:
-    """cpu (model), cores (that this process may use), ram (GiB), gpu ("2x NVIDIA A100", "none")."""
+    """cpu (model, vector instructions that torch uses), cores (that this process may use), ram (GiB), gpu ("2x NVIDIA A100", "none")."""
     import torch
 
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     counts = [f"{names.count(name)}x {name}" for name in dict.fromkeys(names)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "cpu": _cpu_model(),
+        "cpu": f"{_cpu_model()} ({torch.backends.cpu.get_cpu_capability()})",
         "cores": str(cores),
         "ram": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "gpu": ", ".join(counts) or "none",

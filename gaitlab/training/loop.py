@@ -19,6 +19,7 @@ from gaitlab.method import Method
 from gaitlab.training import accumulate, checkpoint
 from gaitlab.training.interrupt import Interrupted, stop_flag
 from gaitlab.training.optim import Optimisers, moving_average
+from gaitlab.training.precision import native_bfloat16, remark, resolved
 from gaitlab.training.progress import Steps
 from gaitlab.training.run import LocalRun
 from gaitlab.types import Losses
@@ -59,8 +60,12 @@ def train(
     optimisers = Optimisers(experiment.optim, method, config.steps)
     averaged = moving_average(method, experiment.optim.ema) if experiment.optim.ema else None
     tested: Method = averaged.module if averaged else method  # type: ignore[assignment]
-    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
-    autocast = torch.autocast(device.type, getattr(torch, config.precision), enabled=config.precision != "float32")
+    native = all(run.gather(native_bfloat16(device)))
+    precision = resolved(config.precision, native)
+    if run.rank == 0 and (said := remark(config.precision, native)):
+        print(said, flush=True)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
+    autocast = torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32")
     best, start = Best(), 0
 
     state = run.load() if resume else None
