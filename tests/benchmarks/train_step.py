@@ -34,8 +34,9 @@ def train_step(repeats: int = 3, threads: int = 2) -> Iterator[dict[str, object]
     """
     torch.set_num_threads(threads)
     keeps, native = keep_freed_memory(), native_bfloat16(torch.device("cpu"))
+    rate = 0.0
     for name, (config, frames, peer) in MODELS.items():
-        gflop, rate = products(config, frames), product_rate()
+        gflop, rate = products(config, frames), max(rate, product_rate())
         for suffix, low in (("", False), ("-bf16", True)):
             row: dict[str, object] = {"name": f"train_step/{name}{suffix}", "value": None, "unit": "s"}
             if low and not native:
@@ -59,7 +60,7 @@ def product_rate(size: int = 2048) -> float:
     """Billions of multiplications and additions a second in a product of two float32 matrices."""
     a, b = torch.rand(2, size, size)
     out, times = torch.empty(size, size), []
-    for _ in range(5):
+    for _ in range(20):
         start = time.perf_counter()
         torch.mm(a, b, out=out)
         times.append(time.perf_counter() - start)
