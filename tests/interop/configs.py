@@ -139,6 +139,7 @@ GAITBASE_CASIA_B = changed(
         )
     },
 )
+SCONET: dict[str, Any] = GAITBASE_CASIA_B["model_cfg"] | {"model": "ScoNet"}
 GAITBASE_GAIT3D = changed(
     GAITBASE_CASIA_B,
     of("Gait3D", 3000)

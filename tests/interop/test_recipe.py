@@ -232,7 +232,8 @@ def test_batch_norm_is_frozen_where_the_method_can() -> None:
 # -- what is wrong is named --------------------------------------------------------------------------------------------
 
 FLIP, ROTATE, CROP = {"type": "RandomHorizontalFlip", "prob": 0.2}, {"type": "RandomRotate", "prob": 0.2}, {"type": "BaseSilTransform"}
-SAMPLER = "trainer_cfg.sampler"
+FINE: dict[str, Any] = {"model_cfg.model": "GaitSSB_Finetune", "loss_cfg": [{"type": "TripletLoss", "margin": 0.3}]}
+SAMPLER, RESNET = "trainer_cfg.sampler", "model_cfg.backbone_cfg"
 
 
 @pytest.mark.parametrize(
@@ -250,8 +251,45 @@ SAMPLER = "trainer_cfg.sampler"
         ({"loss_cfg.0.margn": 1}, r"margn"),
         ({"model_cfg.model": "GONE"}, r"model_cfg names no model"),
         ({"model_cfg.model": "SwinGait"}, r"model_cfg.model is 'SwinGait'"),
-        ({"model_cfg.bin_num": 16}, r"model_cfg"),
-        ({"model_cfg.bin_numm": 16}, r"model_cfg: 'bin_numm' not understood"),
+        ({"loss_cfg.0.margin": "abc"}, r"^loss_cfg\[0\].margin is 'abc'; it takes a number$"),
+        ({"loss_cfg.0.margin": "2e-1"}, r"^loss_cfg\[0\].margin is '2e-1'; it takes a number; .* written 2.0e-1$"),
+        ({"loss_cfg.0.margin": float("nan")}, r"^loss_cfg\[0\].margin is nan; it takes a number$"),
+        ({"loss_cfg.0.margin": "GONE"}, r"^loss_cfg\[0\].margin is missing$"),
+        ({"loss_cfg.0.loss_term_weight": -1}, r"^loss_cfg\[0\].loss_term_weight is -1; it is 0 or more$"),
+        ({"loss_cfg.0.type": "GONE"}, r"^loss_cfg\[0\].type is missing$"),
+        ({"loss_cfg.1.scale": "x"}, r"^loss_cfg\[1\].scale is 'x'; it takes a number$"),
+        ({"loss_cfg.1.label_smooth": "yes"}, r"^loss_cfg\[1\].label_smooth is 'yes'; it takes true or false$"),
+        ({"loss_cfg.1.eps": 2}, r"^loss_cfg\[1\].eps is 2; it is 0 to 1$"),
+        ({"loss_cfg.1.log_accuracy": 3}, r"^loss_cfg\[1\].log_accuracy is 3; it takes true or false$"),
+        ({"loss_cfg.1": BASE["loss_cfg"][0]}, r"^loss_cfg\[1\].type is TripletLoss once more; .* leave one out$"),
+        ({"loss_cfg": []}, r"^loss_cfg trains nothing; this network takes a TripletLoss, a CrossEntropyLoss or both, e.g. '- {type: Tri"),
+        ({"loss_cfg": [BASE["loss_cfg"][0] | {"loss_term_weight": 0}]}, r"^loss_cfg trains nothing; this network takes a TripletLoss, a"),
+        ({"model_cfg": configs.GAITSET_CASIA_B["model_cfg"], "loss_cfg": []}, r"^loss_cfg trains nothing; .* takes a TripletLoss, e.g."),
+        ({"model_cfg": configs.GAITSET_CASIA_B["model_cfg"]}, r"^loss_cfg\[1\].type is 'CrossEntropyLoss'; this network takes TripletLoss"),
+        ({"model_cfg.bin_num": 16}, r"^model_cfg.bin_num is 16; it takes a list of whole numbers, e.g. \[8, 16\]$"),
+        ({"model_cfg.bin_num": "GONE"}, r"^model_cfg.bin_num is missing$"),
+        ({"model_cfg.bin_num": []}, r"^model_cfg.bin_num is empty"),
+        ({"model_cfg.bin_num": [16, 0]}, r"^model_cfg.bin_num is \[16, 0\]; each is 1 or more$"),
+        ({"model_cfg.bin_numm": 16}, r"^model_cfg.bin_numm is not understood; did you mean 'bin_num'\?$"),
+        ({"model_cfg.use_emb2": "yes"}, r"^model_cfg.use_emb2 is 'yes'; it takes true or false$"),
+        ({"model_cfg.SeparateBNNecks.class_num": "many"}, r"^model_cfg.SeparateBNNecks.class_num is 'many'; it takes a whole number$"),
+        ({"model_cfg.SeparateBNNecks": 74}, r"^model_cfg.SeparateBNNecks is 74; it takes names and values"),
+        ({"model_cfg.SeparateFCs.out_channels": 2.5}, r"^model_cfg.SeparateFCs.out_channels is 2.5; it takes a whole number$"),
+        ({"model_cfg.SeparateFCs.parts_num": "x"}, r"^model_cfg.SeparateFCs.parts_num is 'x'; it takes a whole number$"),
+        ({"model_cfg.SeparateFCs": "GONE"}, r"^model_cfg.SeparateFCs is missing"),
+        ({f"{RESNET}.channels": "abc"}, r"^model_cfg.backbone_cfg.channels is 'abc'; it takes a list of whole numbers"),
+        ({f"{RESNET}.channels": [4, "x", 8]}, r"^model_cfg.backbone_cfg.channels is \[4, 'x', 8\]; it takes a list of whole numbers"),
+        ({f"{RESNET}.layers": [1, 1]}, r"^model_cfg.backbone_cfg.layers is \[1, 1\]; it takes 4 of them$"),
+        ({f"{RESNET}.strides": "GONE"}, r"^model_cfg.backbone_cfg.strides is missing$"),
+        ({f"{RESNET}.maxpool": 1}, r"^model_cfg.backbone_cfg.maxpool is 1; it takes true or false$"),
+        ({f"{RESNET}.type": "GONE"}, r"^model_cfg.backbone_cfg.type is missing$"),
+        ({f"{RESNET}.type": "ResNet50"}, r"^model_cfg.backbone_cfg.type is 'ResNet50'; this gaitlab reads ResNet9 and Plain$"),
+        ({RESNET: {"type": "Plain", "layers_cfg": "BC-64"}}, r"^model_cfg.backbone_cfg.layers_cfg is 'BC-64'; it takes a list of words"),
+        ({RESNET: {"type": "Plain", "layers_cfg": ["BC-64", "XX-1"]}}, r"^model_cfg.backbone_cfg.layers_cfg\[1\] is 'XX-1'; known are"),
+        ({RESNET: {"type": "Plain", "layers_cfg": ["M"]}}, r"^model_cfg.backbone_cfg.layers_cfg has no convolution"),
+        ({"model_cfg": {"model": "GaitGL", "channels": [32, 64]}}, r"^model_cfg.channels is \[32, 64\]; GaitGL's are three widths"),
+        ({"model_cfg": configs.SCONET, "loss_cfg.1.scale": True}, r"^loss_cfg\[1\].scale is True; it takes a number$"),
+        ({"model_cfg": configs.SCONET | {"SeparateBNNecks": {}}}, r"^model_cfg.SeparateBNNecks.class_num is missing$"),
         ({"optimizer_cfg.lr": "1e-4"}, r"optimizer_cfg.lr is '1e-4'; it takes a number; .* written 1.0e-4"),
         ({"optimizer_cfg.lr": "0.1"}, r"optimizer_cfg.lr is '0.1'; it takes a number$"),
         ({"optimizer_cfg.lr": True}, r"optimizer_cfg.lr is True; it takes a number$"),
@@ -307,7 +345,7 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], says: str) -> None:
 
 
 def test_every_key_is_read_noted_or_named() -> None:
-    """A letter too many in any key but those of the network is an error that names the key."""
+    """A letter too many in any key is an error that names the key."""
 
     def keys(level: Any, path: str = "") -> list[str]:
         items = level.items() if isinstance(level, dict) else enumerate(level) if isinstance(level, list) else []
@@ -315,13 +353,33 @@ def test_every_key_is_read_noted_or_named() -> None:
         return ([f"{path}{key}" for key in level] if isinstance(level, dict) else []) + below
 
     for config in (BASE, configs.GAITBASE_GAIT3D, configs.DEEPGAITV2_SUSTECH1K, configs.GAITPART_OUMVLP):
-        for path in keys({key: value for key, value in config.items() if key not in ("model_cfg", "loss_cfg")}):
+        for path in keys(config):
             *levels, key = path.split(".")
             inner: Any = config
             for level in levels:
                 inner = inner[int(level)] if isinstance(inner, list) else inner[level]
             with pytest.raises(ValueError, match=f"{key}|{key}x"):
                 read_experiment(changed(config, {f"{path}x": inner[key], path: "GONE"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"loss_cfg.1.scale": 8}, r"^loss_cfg\[1\]: GaitSSB_Pretrain has two cross-entropies, which are alike"),
+        ({"loss_cfg": [configs.GAITSSB["loss_cfg"][0]] * 3}, r"^loss_cfg\[2\]: GaitSSB_Pretrain has two cross-entropies"),
+        ({"loss_cfg.0.loss_term_weight": 0.5}, r"^loss_cfg\[0\].loss_term_weight is 0.5; .* have weight 1: leave it out$"),
+        ({"loss_cfg.0.type": "TripletLoss"}, r"^loss_cfg\[0\].type is 'TripletLoss'; GaitSSB_Pretrain takes CrossEntropyLoss only$"),
+        ({"model_cfg.parts_num": 16}, r"^model_cfg.parts_num is 16; GaitSSB's pyramid has 31$"),
+        ({"model_cfg.model": "GaitSSB_Finetune", "loss_cfg": []}, r"^loss_cfg trains nothing; this network takes a TripletLoss, e.g."),
+        (FINE | {"loss_cfg.0.loss_term_weight": 0.5}, r"^loss_cfg\[0\].loss_term_weight is 0.5; GaitSSB_Finetune has one TripletLoss"),
+        (FINE | {"model_cfg.backbone_lr": [0, "1e-3", 0, 0]}, r"^model_cfg.backbone_lr is .* list of numbers.* written 1.0e-3$"),
+        (FINE | {"model_cfg.backbone_lr": [0.1]}, r"^model_cfg.backbone_lr is \[0.1\]; it takes 4 of them$"),
+        (FINE | {"model_cfg.projector_lr": "x"}, r"^model_cfg.projector_lr is 'x'; it takes a number$"),
+    ],
+)
+def test_what_is_wrong_with_gaitssb_is_named(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        read_experiment(changed(configs.GAITSSB, changes))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,16 @@ from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.backbones.plain import PlainConfig
 from gaitlab.backbones.skeletongaitpp import SkeletonGaitPPConfig
 from gaitlab.backbones.smplgait import SMPLGaitConfig
-from gaitlab.interop.opengait import UnknownModel, export_state, from_peer, load_checkpoint, load_state, peer_names, peer_subjects
+from gaitlab.interop.opengait import (
+    UnknownModel,
+    export_state,
+    from_peer,
+    load_checkpoint,
+    load_state,
+    peer_names,
+    peer_subjects,
+    under_peer_names,
+)
 from gaitlab.method import Method, MethodConfig
 from gaitlab.methods.gaitssb import GaitSSBConfig, GaitSSBFinetuneConfig
 from gaitlab.methods.supervised import SupervisedConfig
@@ -122,6 +131,61 @@ def test_every_misfit_is_named() -> None:
     del state["BNNecks.fc_bin"]
     with pytest.raises(ValueError, match=r"Extra\.weight \(unknown.*FCs\.fc_bin \(shape.*BNNecks\.fc_bin \(missing"):
         load_state(method, state)
+
+
+RESNET = model_cfg()["backbone_cfg"] | {"in_channel": 1}
+PLAIN = {"type": "Plain", "layers_cfg": ["BC-4", "M", "FC-6-1", "FC-8-1"]}
+BINS, FC = {"bin_num": [16]}, {"SeparateFCs": {"out_channels": 12}}
+NECK = {"SeparateBNNecks": {"class_num": 7}}
+DEEP = {"in_channels": 1, "layers": [1, 1, 1, 1], "channels": [4, 6, 8, 10]}
+YAMLS: dict[str, dict[str, Any]] = {
+    "gaitset": {"model": "GaitSet", "in_channels": [1, 4, 6, 8], **BINS, **FC},
+    "gaitbase": {"model": "Baseline", "backbone_cfg": RESNET, **BINS, **FC, **NECK},
+    "plain": {"model": "Baseline", "backbone_cfg": PLAIN, **BINS, **FC, **NECK},
+    "gaitpart": {"model": "GaitPart", "backbone_cfg": PLAIN, **BINS, **FC},
+    "smplgait": {"model": "SMPLGait", "backbone_cfg": PLAIN, **BINS, **FC, **NECK},
+    "gaitgl": {"model": "GaitGL", "channels": [4, 6, 8], "class_num": 7},
+    "gaitgl-large": {"model": "GaitGL", "channels": [4, 6, 8, 10], **NECK},
+    "2d": {"model": "DeepGaitV2", "Backbone": DEEP | {"mode": "2d"}, **NECK},
+    "p3d": {"model": "DeepGaitV2", "Backbone": DEEP | {"mode": "p3d"}, **NECK},
+    "3d": {"model": "DeepGaitV2", "Backbone": DEEP | {"mode": "3d"}, **NECK},
+    "skeletongaitpp": {"model": "SkeletonGaitPP", "Backbone": {"in_channels": 3, "blocks": [1, 1, 1, 1], "C": 1}, **NECK},
+    "sconet": {"model": "ScoNet", "backbone_cfg": RESNET, **BINS, **FC, "SeparateBNNecks": {"class_num": 3}},
+    "gaitssb": {"model": "GaitSSB_Pretrain", "backbone_cfg": RESNET, "parts_num": 31},
+    "gaitssb-finetune": {"model": "GaitSSB_Finetune", "backbone_cfg": RESNET, "parts_num": 31},
+}
+
+
+def of_yaml(cfg: dict[str, Any], state: dict[str, torch.Tensor]) -> Method:
+    """A network without numbers, as `open_run` makes it for a checkpoint's `state`."""
+    losses = [] if cfg["model"] == "GaitSSB_Pretrain" else LOSSES[:1]
+    with torch.device("meta"):
+        return from_peer(cfg, losses, shapes={name: value.shape for name, value in state.items()}).build(peer_subjects(cfg))
+
+
+@pytest.mark.parametrize("name", list(YAMLS))
+def test_a_checkpoint_of_another_network_is_named_entry_by_entry(name: str) -> None:
+    for other, cfg in YAMLS.items():
+        source = of_yaml(cfg, {})
+        state = under_peer_names(source, source.state_dict())
+        if other == name:
+            load_state(of_yaml(YAMLS[name], state), state)
+            continue
+        method = of_yaml(YAMLS[name], state)
+        with pytest.raises(ValueError, match=r"^the checkpoint does not fit this network: [^\n]*$") as caught:
+            load_state(method, state)
+        names = set(under_peer_names(method, method.state_dict()))
+        for entry in names ^ state.keys():
+            assert f"{entry} ({'missing' if entry in names else 'unknown here'})" in str(caught.value), (other, entry)
+
+
+def test_a_checkpoint_with_shapes_of_no_network_is_named_entry_by_entry() -> None:
+    for cfg in YAMLS.values():
+        source = of_yaml(cfg, {})
+        for shape in ((), (0,), (0, 0, 0), (9, 9, 9)):
+            state = {name: torch.empty(shape, device="meta") for name in under_peer_names(source, source.state_dict())}
+            with pytest.raises(ValueError, match=r"^the checkpoint does not fit this network: [^\n]*\(shape"):
+                load_state(of_yaml(cfg, state), state)
 
 
 class Payload:

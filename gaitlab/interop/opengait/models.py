@@ -12,13 +12,15 @@ from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.backbones.plain import PlainConfig
 from gaitlab.backbones.skeletongaitpp import SkeletonGaitPPConfig
 from gaitlab.backbones.smplgait import SMPLGaitConfig
+from gaitlab.interop.opengait.settings import Settings
 from gaitlab.method import MethodConfig
 from gaitlab.methods.gaitssb import GaitSSBConfig, GaitSSBFinetuneConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import ClipSpec
 
 Shapes = Mapping[str, Sequence[int]]
-"""Name -> shape of a checkpoint's entries; empty where there is no checkpoint."""
+"""Name -> shape of a checkpoint's entries; empty where there is no checkpoint. It may be one of another network: what is read off it
+has a default, and `load_state` names what does not fit."""
 
 SCOLIOSIS = ("negative", "neutral", "positive")
 """ScoNet's classes, in its order."""
@@ -38,40 +40,41 @@ def from_peer(
 
     shapes: of the checkpoint's entries, for what the YAML leaves open (widths of heads that OpenGait hard-wires, GaitGL's layout).
     """
-    cfg = dict(model_cfg)
-    model = str(cfg.pop("model", None))
+    top = Settings({"model_cfg": model_cfg, "loss_cfg": loss_cfg}, "", [])
+    cfg, losses = top.inner("model_cfg"), top.levels("loss_cfg")
+    model = cfg.text("model")
     if model in _OTHERS:
-        config = _OTHERS[model](cfg, loss_cfg, clip, shapes or {})
-    elif model in _BACKBONES:
-        config = _supervised(model, cfg, loss_cfg, clip or ClipSpec(), shapes or {})
-    else:
-        raise UnknownModel(f"model_cfg.model is {model!r}; this gaitlab reads {', '.join([*_BACKBONES, *_OTHERS])}")
-    _nothing_left(cfg, "model_cfg")
-    return config
+        return _OTHERS[model](cfg, losses, clip, shapes or {})
+    if model in _BACKBONES:
+        return _supervised(model, cfg, losses, clip or ClipSpec(), shapes or {})
+    raise UnknownModel(f"{cfg.name('model')} is {model!r}; this gaitlab reads {', '.join([*_BACKBONES, *_OTHERS])}")
 
 
 def peer_subjects(model_cfg: Mapping[str, Any]) -> int:
     """Number of training identities, 0 where the network has no classifier."""
-    return int(model_cfg.get("SeparateBNNecks", {}).get("class_num", model_cfg.get("class_num", 0)))
+    cfg = Settings(model_cfg, "model_cfg", [])
+    own = _class_num(cfg)
+    return _class_num(cfg.inner("SeparateBNNecks", {})) or own
 
 
 # -- supervised recognisers --------------------------------------------------------------------------------------------
 
 
-def _supervised(model: str, cfg: dict[str, Any], loss_cfg: Sequence[Mapping[str, Any]], clip: ClipSpec, shapes: Shapes) -> SupervisedConfig:
+def _supervised(model: str, cfg: Settings, losses: list[Settings], clip: ClipSpec, shapes: Shapes) -> SupervisedConfig:
+    backbone, embedding = _BACKBONES[model](cfg, shapes)
+    neck = "shared" if model == "GaitGL" else "none"
+    count = _class_num(cfg)
+    if model == "ScoNet" or cfg.has("SeparateBNNecks"):
+        necks, neck = cfg.inner("SeparateBNNecks"), "bnneck"
+        count = necks.whole("class_num") if model == "ScoNet" else _class_num(necks) or count
+        _implied(necks, "in_channels", "parts_num")
     classes: tuple[str, ...] = ()
     if model == "ScoNet":
-        count = peer_subjects(cfg)
         classes = SCOLIOSIS if count == len(SCOLIOSIS) else tuple(f"class-{i}" for i in range(count))
-    backbone, embedding = _BACKBONES[model](cfg, shapes)
-    neck = "none"
-    if "SeparateBNNecks" in cfg:
-        _leftover(cfg.pop("SeparateBNNecks"), "model_cfg.SeparateBNNecks", "class_num", "in_channels", "parts_num")
-        neck = "bnneck"
-    elif model == "GaitGL":
-        neck = "shared"
-    cfg.pop("class_num", None)
-    behind_neck = cfg.pop("use_emb2", False) or neck == "shared"
+    behind_neck = cfg.flag("use_emb2", False) or neck == "shared"
+    if behind_neck and neck == "none":
+        raise ValueError(f"{cfg.name('use_emb2')}: this network has no second embedding without SeparateBNNecks: leave it out")
+    cfg.close()
     return SupervisedConfig(
         backbone=backbone,
         clip=clip,
@@ -81,42 +84,40 @@ def _supervised(model: str, cfg: dict[str, Any], loss_cfg: Sequence[Mapping[str,
         triplet_on="normalised" if neck == "shared" else "raw",
         embed_from="logits" if classes else "normalised" if behind_neck else "raw",
         self_distance="rounded",
-        **_losses(loss_cfg, neck != "none"),
+        **_losses(losses, neck != "none"),
     )
 
 
-def _gaitset(cfg: dict[str, Any], shapes: Shapes) -> tuple[BackboneConfig, int]:
-    first, *widths = _take(cfg, "in_channels")
-    if len(widths) != 3:
-        raise ValueError(f"GaitSet's in_channels are the input's and three blocks'; got widths {widths}")
-    a, b, c = widths
-    return GaitSetConfig(in_channels=first, channels=(a, b, c), bins=tuple(_take(cfg, "bin_num"))), _embedding(cfg)
+def _gaitset(cfg: Settings, shapes: Shapes) -> tuple[BackboneConfig, int]:
+    first, a, b, c = cfg.wholes("in_channels", count=4)
+    return GaitSetConfig(in_channels=first, channels=(a, b, c), bins=cfg.wholes("bin_num")), _embedding(cfg)
 
 
-def _baseline(cfg: dict[str, Any], shapes: Shapes) -> tuple[BackboneConfig, int]:
-    inner, bins = dict(_take(cfg, "backbone_cfg")), tuple(_take(cfg, "bin_num"))
-    backbone = PlainConfig(**_plain(inner), bins=bins) if inner.get("type") == "Plain" else _resnet(inner, bins)
-    return backbone, _embedding(cfg)
+def _baseline(cfg: Settings, shapes: Shapes) -> tuple[BackboneConfig, int]:
+    inner, bins = cfg.inner("backbone_cfg"), cfg.wholes("bin_num")
+    kind = inner.text("type")
+    return PlainConfig(**_plain(inner), bins=bins) if kind == "Plain" else _resnet(inner, kind, bins), _embedding(cfg)
 
 
-def _gaitpart(cfg: dict[str, Any], shapes: Shapes) -> tuple[BackboneConfig, int]:
-    return GaitPartConfig(**_plain(dict(_take(cfg, "backbone_cfg"))), bins=tuple(_take(cfg, "bin_num"))), _embedding(cfg)
+def _gaitpart(cfg: Settings, shapes: Shapes) -> tuple[BackboneConfig, int]:
+    return GaitPartConfig(**_only_plain(cfg), bins=cfg.wholes("bin_num")), _embedding(cfg)
 
 
-def _smplgait(cfg: dict[str, Any], shapes: Shapes) -> tuple[BackboneConfig, int]:
-    return SMPLGaitConfig(**_plain(dict(_take(cfg, "backbone_cfg"))), bins=tuple(_take(cfg, "bin_num"))), _embedding(cfg)
+def _smplgait(cfg: Settings, shapes: Shapes) -> tuple[BackboneConfig, int]:
+    return SMPLGaitConfig(**_only_plain(cfg), bins=cfg.wholes("bin_num")), _embedding(cfg)
 
 
-def _gaitgl(cfg: dict[str, Any], shapes: Shapes) -> tuple[BackboneConfig, int]:
+def _gaitgl(cfg: Settings, shapes: Shapes) -> tuple[BackboneConfig, int]:
     """Three widths are CASIA-B's layout, four that of OU-MVLP and GREW (there, the data set's name decides)."""
-    first, *widths = _take(cfg, "channels")
-    in_channels = shapes["conv3d.0.conv3d.weight"][1] if shapes else 1
-    height = shapes["Head0.fc_bin"][0] if shapes else 64
-    deep = "conv3d.2.conv3d.weight" in shapes if shapes else len(widths) == 3
-    needed = 3 if deep else 2
-    if len(widths) < needed:
-        raise ValueError(f"GaitGL's channels are {1 + needed} widths in this layout; got {[first, *widths]}")
-    if deep:
+    first, *widths = cfg.wholes("channels")
+    in_channels = _width(shapes, "conv3d.0.conv3d.weight", 1, 1)
+    height = _width(shapes, "Head0.fc_bin", 0, 64)
+    if len(widths) < 2:
+        raise ValueError(
+            f"{cfg.name('channels')} is {[first, *widths]}; GaitGL's are three widths, or four in the layout of OU-MVLP and GREW"
+        )
+    deep = "conv3d.2.conv3d.weight" in shapes if "conv3d.0.conv3d.weight" in shapes else len(widths) == 3
+    if deep and len(widths) >= 3:
         a, b, c = widths[:3]
         backbone = GaitGLConfig(
             in_channels=in_channels, height=height, stem=(first, first), channels=(a, a, b, b, c, c), pool_after=2, strips=2
@@ -124,151 +125,179 @@ def _gaitgl(cfg: dict[str, Any], shapes: Shapes) -> tuple[BackboneConfig, int]:
     else:
         a, b = widths[:2]
         backbone = GaitGLConfig(in_channels=in_channels, height=height, stem=(first,), channels=(a, b, b))
-    return backbone, shapes["Head0.fc_bin"][2] if shapes else backbone.channels[-1]
+    return backbone, _width(shapes, "Head0.fc_bin", 2, backbone.channels[-1])
 
 
-def _deepgaitv2(cfg: dict[str, Any], shapes: Shapes) -> tuple[BackboneConfig, int]:
-    inner = dict(_take(cfg, "Backbone"))
+def _deepgaitv2(cfg: Settings, shapes: Shapes) -> tuple[BackboneConfig, int]:
+    inner = cfg.inner("Backbone")
+    a, b, c, d = inner.wholes("channels", count=4)
+    e, f, g, h = inner.wholes("layers", count=4)
     backbone = DeepGaitV2Config(
-        mode=_take(inner, "mode"),
-        in_channels=_take(inner, "in_channels"),
-        channels=tuple(_take(inner, "channels")),
-        layers=tuple(_take(inner, "layers")),
+        mode=inner.choice("mode", ("2d", "p3d", "3d")),  # type: ignore[arg-type]
+        in_channels=inner.whole("in_channels"),
+        channels=(a, b, c, d),
+        layers=(e, f, g, h),
     )
-    _nothing_left(inner, "model_cfg.Backbone")
-    return backbone, _hard_wired(shapes)
+    inner.close()
+    return backbone, _width(shapes, "FCs.fc_bin", 2, 256)
 
 
-def _skeletongaitpp(cfg: dict[str, Any], shapes: Shapes) -> tuple[BackboneConfig, int]:
-    inner = dict(_take(cfg, "Backbone"))
-    unit, blocks, in_channels = (_take(inner, key) for key in ("C", "blocks", "in_channels"))
-    _nothing_left(inner, "model_cfg.Backbone")
-    stem, squeezed = (shapes[f"{name}.forward_block.0.weight"][0] if shapes else None for name in ("sil_layer0", "fusion.conv"))
-    stem = stem or 32 * unit
+def _skeletongaitpp(cfg: Settings, shapes: Shapes) -> tuple[BackboneConfig, int]:
+    inner = cfg.inner("Backbone")
+    unit, in_channels = inner.whole("C"), inner.whole("in_channels", least=2)
+    a, b, c, d = inner.wholes("blocks", count=4)
+    inner.close()
+    stem = _width(shapes, "sil_layer0.forward_block.0.weight", 0, 32 * unit)
+    squeezed = _width(shapes, "fusion.conv.forward_block.0.weight", 0, max(1, stem // 16))
     backbone = SkeletonGaitPPConfig(
         map_channels=in_channels - 1,
         channels=(stem, 64 * unit, 128 * unit, 256 * unit),
-        layers=tuple(blocks),
-        squeeze=stem // squeezed if squeezed else 16,
+        layers=(a, b, c, d),
+        squeeze=max(1, stem // squeezed),
     )
-    return backbone, _hard_wired(shapes)
+    return backbone, _width(shapes, "FCs.fc_bin", 2, 256)
 
 
-def _resnet(cfg: dict[str, Any], bins: tuple[int, ...]) -> GaitBaseConfig:
-    kind = cfg.pop("type", None)
+def _resnet(cfg: Settings, kind: str, bins: tuple[int, ...]) -> GaitBaseConfig:
     if kind != "ResNet9":
-        raise UnknownModel(f"model_cfg.backbone_cfg.type is {kind!r}; this gaitlab reads ResNet9 and Plain")
-    if cfg.pop("block", "BasicBlock") != "BasicBlock" or cfg.pop("maxpool", False):
-        raise UnknownModel("model_cfg.backbone_cfg: only block BasicBlock without maxpool is known")
+        raise UnknownModel(f"{cfg.name('type')} is {kind!r}; this gaitlab reads ResNet9 and Plain")
+    if cfg.text("block", "BasicBlock") != "BasicBlock" or cfg.flag("maxpool", False):
+        raise UnknownModel(f"{cfg.path}: only block BasicBlock without maxpool is known")
+    channels = cfg.wholes("channels")
     config = GaitBaseConfig(
-        channels=tuple(_take(cfg, "channels")),
-        layers=tuple(_take(cfg, "layers")),
-        strides=tuple(_take(cfg, "strides")),
-        in_channels=cfg.pop("in_channel", 1),
+        channels=channels,
+        layers=cfg.wholes("layers", count=len(channels)),
+        strides=cfg.wholes("strides", count=len(channels)),
+        in_channels=cfg.whole("in_channel", 1),
         bins=bins,
     )
-    _nothing_left(cfg, "model_cfg.backbone_cfg")
+    cfg.close()
     return config
 
 
-def _plain(cfg: dict[str, Any]) -> dict[str, Any]:
+def _only_plain(cfg: Settings) -> dict[str, Any]:
+    inner = cfg.inner("backbone_cfg")
+    if (kind := inner.text("type", "Plain")) != "Plain":
+        raise UnknownModel(f"{inner.name('type')} is {kind!r}; this network takes Plain")
+    return _plain(inner)
+
+
+def _plain(cfg: Settings) -> dict[str, Any]:
     """Fields of PlainConfig from the list of layers: BC-width, FC-width-k (2^k strips), M (max-pool)."""
-    if cfg.pop("type", "Plain") != "Plain":
-        raise UnknownModel("model_cfg.backbone_cfg.type: this network takes Plain")
     channels: list[int] = []
     strips: list[int] = []
     pool_after: list[int] = []
-    for layer in _take(cfg, "layers_cfg"):
-        kind, *numbers = str(layer).split("-")
+    for i, layer in enumerate(cfg.words("layers_cfg")):
+        kind, *numbers = layer.split("-")
         known = {"BC": 1, "FC": 2, "M": 0}
-        if len(numbers) != known.get(kind) or not all(number.isdigit() for number in numbers):
-            raise ValueError(f"model_cfg.backbone_cfg.layers_cfg: {layer!r} not understood; known are BC-64, FC-64-2 and M")
+        if len(numbers) != known.get(kind) or not all(number.isdecimal() for number in numbers) or "0" in numbers[:1]:
+            raise ValueError(f"{cfg.name('layers_cfg')}[{i}] is {layer!r}; known are e.g. BC-64, FC-64-2 and M")
         if kind == "M":
             pool_after.append(len(channels))
         else:
             channels.append(int(numbers[0]))
             strips.append(2 ** int(numbers[1]) if kind == "FC" else 1)
-    in_channels = cfg.pop("in_channels", 1)
-    _nothing_left(cfg, "model_cfg.backbone_cfg")
+    if not channels:
+        raise ValueError(f"{cfg.name('layers_cfg')} has no convolution; it takes e.g. [BC-64, BC-64, M]")
+    in_channels = cfg.whole("in_channels", 1)
+    cfg.close()
     return {"in_channels": in_channels, "channels": tuple(channels), "strips": tuple(strips), "pool_after": tuple(pool_after)}
 
 
-def _embedding(cfg: dict[str, Any]) -> int:
-    fc = dict(_take(cfg, "SeparateFCs"))
-    width = int(_take(fc, "out_channels"))
-    _leftover(fc, "model_cfg.SeparateFCs", "in_channels", "parts_num")
+def _embedding(cfg: Settings) -> int:
+    fc = cfg.inner("SeparateFCs")
+    width = fc.whole("out_channels")
+    _implied(fc, "in_channels", "parts_num")
     return width
 
 
-def _hard_wired(shapes: Shapes) -> int:
-    """Embedding width of the networks whose configuration has none."""
-    return shapes["FCs.fc_bin"][2] if shapes else 256
-
-
-def _losses(loss_cfg: Sequence[Mapping[str, Any]], neck: bool) -> dict[str, Any]:
+def _losses(terms: list[Settings], neck: bool) -> dict[str, Any]:
     """SupervisedConfig's loss fields; a term that is absent has weight 0."""
     fields: dict[str, Any] = {"triplet_weight": 0.0, "identity_weight": 0.0}
-    for term in map(dict, loss_cfg):
-        kind, weight = term.pop("type", None), float(term.pop("loss_term_weight", 1.0))
-        term.pop("log_prefix", None)
-        term.pop("log_accuracy", None)
+    seen: list[str] = []
+    for term in terms:
+        kind, weight = term.text("type"), term.number("loss_term_weight", 1.0, least=0.0)
+        if kind in seen:
+            raise ValueError(f"{term.name('type')} is {kind} once more; a network learns by one loss of each type: leave one out")
         if kind == "TripletLoss":
-            fields |= {"triplet_weight": weight, "margin": float(_take(term, "margin"))}
+            fields |= {"triplet_weight": weight, "margin": term.number("margin")}
         elif kind == "CrossEntropyLoss" and neck:
-            smoothing = float(term.pop("eps", 0.1))
-            smoothing = smoothing if term.pop("label_smooth", True) else 0.0
-            fields |= {"identity_weight": weight, "scale": float(term.pop("scale", 16)), "smoothing": smoothing}
+            fields |= {"identity_weight": weight, **_cross_entropy(term)}
         else:
-            raise ValueError(f"loss_cfg: type {kind!r} is not known for this model; TripletLoss is, and CrossEntropyLoss behind BN necks")
-        _nothing_left(term, f"loss_cfg ({kind})")
+            raise ValueError(f"{term.name('type')} is {kind!r}; this network takes TripletLoss, and CrossEntropyLoss behind BN necks")
+        _logged(term)
+        seen.append(kind)
+    if not fields["triplet_weight"] and not fields["identity_weight"]:
+        also = ", a CrossEntropyLoss or both" if neck else ""
+        raise ValueError(f"loss_cfg trains nothing; this network takes a TripletLoss{also}, e.g. '- {{type: TripletLoss, margin: 0.2}}'")
     return fields
+
+
+def _cross_entropy(term: Settings) -> dict[str, Any]:
+    """Scale and smoothing; `eps` counts where `label_smooth` is true only."""
+    smooth, eps = term.flag("label_smooth", True), term.number("eps", 0.1, least=0.0, most=1.0)
+    return {"scale": term.number("scale", 16.0), "smoothing": eps if smooth else 0.0}
+
+
+def _logged(term: Settings) -> None:
+    """What a loss says about its log, and nothing else."""
+    term.text("log_prefix", "")
+    term.flag("log_accuracy", False)
+    term.close()
 
 
 # -- GaitSSB -----------------------------------------------------------------------------------------------------------
 
 
-def _gaitssb(cfg: dict[str, Any], loss_cfg: Sequence[Mapping[str, Any]], clip: ClipSpec | None, shapes: Shapes) -> GaitSSBConfig:
+def _gaitssb(cfg: Settings, losses: list[Settings], clip: ClipSpec | None, shapes: Shapes) -> GaitSSBConfig:
     fields: dict[str, Any] = {"backbone": _gaitssb_backbone(cfg)} | ({"clip": clip} if clip else {})
-    for term in map(dict, loss_cfg):
-        if (kind := term.pop("type", None)) != "CrossEntropyLoss" or float(term.pop("loss_term_weight", 1.0)) != 1.0:
-            raise ValueError(f"loss_cfg: GaitSSB_Pretrain has cross-entropies of weight 1 only; got {kind!r}")
-        smoothing = float(term.pop("eps", 0.1)) if term.pop("label_smooth", True) else 0.0
-        fields |= {"scale": float(term.pop("scale", 16)), "smoothing": smoothing}
-        _leftover(term, f"loss_cfg ({kind})", "log_prefix", "log_accuracy")
-    hidden, embedding = (shapes[f"predictor.{i}.fc_bin"][2] if shapes else 512 for i in (0, 3))
-    return GaitSSBConfig(**fields, hidden=hidden, embedding=embedding)
+    cfg.close()
+    settings: list[dict[str, Any]] = []
+    for term in losses:
+        if (kind := term.text("type")) != "CrossEntropyLoss":
+            raise ValueError(f"{term.name('type')} is {kind!r}; GaitSSB_Pretrain takes CrossEntropyLoss only")
+        if (weight := term.number("loss_term_weight", 1.0)) != 1.0:
+            raise ValueError(f"{term.name('loss_term_weight')} is {weight}; GaitSSB_Pretrain's cross-entropies have weight 1: leave it out")
+        settings.append(_cross_entropy(term))
+        _logged(term)
+        if len(settings) > 2 or settings[-1] != settings[0]:
+            raise ValueError(
+                f"{term.path}: GaitSSB_Pretrain has two cross-entropies, which are alike: the same scale, label_smooth and eps"
+            )
+    hidden, embedding = (_width(shapes, f"predictor.{i}.fc_bin", 2, 512) for i in (0, 3))
+    return GaitSSBConfig(**fields, **(settings[0] if settings else {}), hidden=hidden, embedding=embedding)
 
 
-def _gaitssb_finetune(
-    cfg: dict[str, Any], loss_cfg: Sequence[Mapping[str, Any]], clip: ClipSpec | None, shapes: Shapes
-) -> GaitSSBFinetuneConfig:
+def _gaitssb_finetune(cfg: Settings, losses: list[Settings], clip: ClipSpec | None, shapes: Shapes) -> GaitSSBFinetuneConfig:
     fields: dict[str, Any] = {"backbone": _gaitssb_backbone(cfg)} | ({"clip": clip} if clip else {})
-    if "backbone_lr" in cfg:
-        fields["stage_lr"] = tuple(float(lr) for lr in cfg.pop("backbone_lr"))
-    if "projector_lr" in cfg:
-        fields["projector_lr"] = float(cfg.pop("projector_lr"))
-    losses = _losses(loss_cfg, neck=False)
-    if losses.pop("triplet_weight") != 1.0:
-        raise ValueError("loss_cfg: GaitSSB_Finetune has one TripletLoss of weight 1")
-    hidden, projection, embedding = (
-        shapes[name][2] if shapes else 512 for name in ("projector.0.fc_bin", "projector.3.fc_bin", "head0.fc_bin")
-    )
+    if cfg.has("backbone_lr"):
+        fields["stage_lr"] = cfg.numbers("backbone_lr", count=len(fields["backbone"].channels))
+    if cfg.has("projector_lr"):
+        fields["projector_lr"] = cfg.number("projector_lr", least=0.0)
+    cfg.close()
+    terms = _losses(losses, neck=False)
+    if (weight := terms["triplet_weight"]) != 1.0:
+        raise ValueError(
+            f"{losses[0].name('loss_term_weight')} is {weight}; GaitSSB_Finetune has one TripletLoss of weight 1: leave it out"
+        )
+    hidden, projection, embedding = (_width(shapes, name, 2, 512) for name in ("projector.0.fc_bin", "projector.3.fc_bin", "head0.fc_bin"))
     return GaitSSBFinetuneConfig(
-        **fields, hidden=hidden, projection=projection, embedding=embedding, margin=losses["margin"], freeze_norms=False,
+        **fields, hidden=hidden, projection=projection, embedding=embedding, margin=terms["margin"], freeze_norms=False,
         self_distance="rounded",
     )  # fmt: skip
 
 
-def _gaitssb_backbone(cfg: dict[str, Any]) -> GaitBaseConfig:
-    backbone = _resnet(dict(_take(cfg, "backbone_cfg")), PYRAMID)
-    if (parts := int(_take(cfg, "parts_num"))) != sum(PYRAMID):
-        raise ValueError(f"model_cfg.parts_num is {parts}; GaitSSB's pyramid has {sum(PYRAMID)}")
+def _gaitssb_backbone(cfg: Settings) -> GaitBaseConfig:
+    inner = cfg.inner("backbone_cfg")
+    backbone = _resnet(inner, inner.text("type"), PYRAMID)
+    if (parts := cfg.whole("parts_num")) != sum(PYRAMID):
+        raise ValueError(f"{cfg.name('parts_num')} is {parts}; GaitSSB's pyramid has {sum(PYRAMID)}")
     return backbone
 
 
 # -- the readers -------------------------------------------------------------------------------------------------------
 
-_BACKBONES: dict[str, Callable[[dict[str, Any], Shapes], tuple[BackboneConfig, int]]] = {
+_BACKBONES: dict[str, Callable[[Settings, Shapes], tuple[BackboneConfig, int]]] = {
     "GaitSet": _gaitset,
     "GaitPart": _gaitpart,
     "GaitGL": _gaitgl,
@@ -280,23 +309,24 @@ _BACKBONES: dict[str, Callable[[dict[str, Any], Shapes], tuple[BackboneConfig, i
 }
 """OpenGait's name -> what reads the backbone and the embedding's width out of a configuration."""
 
-_OTHERS: dict[str, Callable[[dict[str, Any], Sequence[Mapping[str, Any]], ClipSpec | None, Shapes], MethodConfig]] = {
+_OTHERS: dict[str, Callable[[Settings, list[Settings], ClipSpec | None, Shapes], MethodConfig]] = {
     "GaitSSB_Pretrain": _gaitssb,
     "GaitSSB_Finetune": _gaitssb_finetune,
 }
 
 
-def _take(cfg: dict[str, Any], key: str) -> Any:
-    if key not in cfg:
-        raise ValueError(f"the configuration lacks {key!r}; it has {', '.join(map(str, cfg)) or 'nothing else'}")
-    return cfg.pop(key)
+def _class_num(cfg: Settings) -> int:
+    return cfg.whole("class_num") if cfg.has("class_num") else 0
 
 
-def _leftover(cfg: Mapping[str, Any], where: str, *known: str) -> None:
-    """Nothing but `known`, which other values imply."""
-    _nothing_left({key: value for key, value in cfg.items() if key not in known}, where)
+def _implied(cfg: Settings, *known: str) -> None:
+    """Nothing but `known`, numbers which other values imply."""
+    for key in known:
+        cfg.whole(key, 1)
+    cfg.close()
 
 
-def _nothing_left(cfg: Mapping[str, Any], where: str) -> None:
-    if cfg:
-        raise ValueError(f"{where}: {', '.join(map(repr, cfg))} not understood")
+def _width(shapes: Shapes, name: str, axis: int, default: int) -> int:
+    """A length in a checkpoint; the default where it has no such entry."""
+    shape = shapes.get(name, ())
+    return (shape[axis] if axis < len(shape) else 0) or default

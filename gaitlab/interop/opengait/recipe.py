@@ -187,10 +187,7 @@ def _unlike(ours: int | None, width: int | None, augment: Any) -> str:
 
 def _method(configured: Any, clip: ClipSpec) -> MethodConfig:
     """The method on this clip; what a network with one input sees follows from its channels."""
-    try:
-        method: MethodConfig = configured(clip=clip)
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"a value of model_cfg or loss_cfg is of the wrong kind: {error}") from None
+    method: MethodConfig = configured(clip=clip)
     channels = list(set(method.channels().values()))
     seen = {spec.modality for spec in method.clips().values()}
     if len(channels) == len(seen) == 1 and (modality := _INPUT.get(channels[0])) and seen != {modality}:
@@ -242,7 +239,7 @@ def _optim(optimizer: Settings, scheduler: Settings) -> OptimConfig:
             raise ValueError(f"{scheduler.name('eta_min')}: the cosine ends at 0 here: leave it out")
         scheduler.ignore("not read by CosineAnnealingLR", "milestones", "gamma")
         return replace(config, schedule="cosine")
-    milestones = scheduler.wholes("milestones", (20_000, 40_000, 60_000))
+    milestones = scheduler.wholes("milestones", (20_000, 40_000, 60_000), least=0, empty=True)
     scheduler.ignore("not read by MultiStepLR", "T_max", "eta_min")
     return replace(config, milestones=tuple(sorted(milestones)), gamma=scheduler.number("gamma", 0.1))
 

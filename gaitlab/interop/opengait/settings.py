@@ -1,7 +1,8 @@
 """A mapping of a YAML that is read key by key, with types; what nobody asked for is an error that names the whole path."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Settings:
         value = self.text(key, default)
         if value not in known:
             near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
-            raise ValueError(f"{self.name(key)} is {value!r}; {f'did you mean {near[0]!r}?' if near else f'known are {_list(known)}'}")
+            raise ValueError(f"{self.name(key)} is {value!r}; {f'did you mean {near[0]!r}?' if near else f'known are {_joined(known)}'}")
         return value
 
     def whole(self, key: str, default: int = _NEEDED, least: int = 1) -> int:
@@ -74,14 +75,36 @@ class Settings:
             raise ValueError(f"{self.name(key)} is {value}; it is {least} or more")
         return int(value)
 
-    def number(self, key: str, default: float = _NEEDED) -> float:
-        return float(self._typed(key, (int, float), "a number", default))
+    def number(self, key: str, default: float = _NEEDED, least: float = -math.inf, most: float = math.inf) -> float:
+        value = float(self._typed(key, (int, float), "a number", default))
+        self._finite(self.name(key), value)
+        if not least <= value <= most:
+            raise ValueError(
+                f"{self.name(key)} is {value:g}; it is {f'{least:g} or more' if most == math.inf else f'{least:g} to {most:g}'}"
+            )
+        return value
 
-    def wholes(self, key: str, default: Sequence[int] = _NEEDED) -> tuple[int, ...]:
-        value = self.raw(key, default)
-        if not isinstance(value, list | tuple) or any(type(item) is not int for item in value):
-            raise ValueError(f"{self.name(key)} is {value!r}; it takes a list of whole numbers, e.g. [8, 16]")
-        return tuple(value)
+    def wholes(
+        self, key: str, default: Sequence[int] = _NEEDED, least: int = 1, count: int | None = None, *, empty: bool = False
+    ) -> tuple[int, ...]:
+        """Numbers of which each is `least` or more; `count` of them where it is given, and none only where the list may be `empty`."""
+        value: tuple[int, ...] = self._list(key, default, lambda item: type(item) is int, "whole numbers, e.g. [8, 16]", count, empty=empty)
+        if any(item < least for item in value):
+            raise ValueError(f"{self.name(key)} is {list(value)}; each is {least} or more")
+        return value
+
+    def numbers(self, key: str, default: Sequence[float] = _NEEDED, least: float = 0.0, count: int | None = None) -> tuple[float, ...]:
+        """The same with fractions."""
+        value = self._list(key, default, lambda item: type(item) in (int, float), "numbers, e.g. [0.1, 0.01]", count)
+        for i, item in enumerate(value):
+            self._finite(f"{self.name(key)}[{i}]", item)
+        if any(item < least for item in value):
+            raise ValueError(f"{self.name(key)} is {list(value)}; each is {least:g} or more")
+        return tuple(map(float, value))
+
+    def words(self, key: str, default: Sequence[str] = _NEEDED) -> tuple[str, ...]:
+        value: tuple[str, ...] = self._list(key, default, lambda item: type(item) is str, "words, e.g. [BC-64, M]")
+        return value
 
     def inner(self, key: str, default: Any = _NEEDED) -> "Settings":
         """The level below."""
@@ -103,23 +126,45 @@ class Settings:
         """ValueError for the first key that nobody asked for."""
         for key in self._left:
             near = self._near(key, self._known)
-            hint = f"did you mean {near!r}?" if near else f"known are {_list(sorted(self._known))}"
+            hint = f"did you mean {near!r}?" if near else f"known are {_joined(sorted(self._known))}"
             raise ValueError(f"{self.name(key)} is not understood; {hint}")
 
     def _typed(self, key: str, kind: Any, what: str, default: Any) -> Any:
         value = self.raw(key, default)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            hint = f"; a YAML reads {value} as a number only when it is written {_dotted(value)}" if _dotted(value) else ""
-            raise ValueError(f"{self.name(key)} is {value!r}; it takes {what}{hint if kind is not bool else ''}")
+            raise ValueError(f"{self.name(key)} is {value!r}; it takes {what}{_dotting(value) if kind is not bool else ''}")
         return value
+
+    def _list(
+        self, key: str, default: Any, fits: Callable[[Any], bool], what: str, count: int | None = None, *, empty: bool = False
+    ) -> tuple[Any, ...]:
+        value = self.raw(key, default)
+        if not isinstance(value, list | tuple) or not all(map(fits, value)):
+            items = value if isinstance(value, list | tuple) else ()
+            raise ValueError(f"{self.name(key)} is {value!r}; it takes a list of {what}{next(filter(None, map(_dotting, items)), '')}")
+        if not value and not empty:
+            raise ValueError(f"{self.name(key)} is empty; it takes a list of {what}")
+        if count not in (None, len(value)):
+            raise ValueError(f"{self.name(key)} is {list(value)}; it takes {count} of them")
+        return tuple(value)
+
+    @staticmethod
+    def _finite(name: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is {value}; it takes a number")
 
     @staticmethod
     def _near(key: str, known: Any) -> str:
         return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)), "")
 
 
-def _list(words: Sequence[str]) -> str:
+def _joined(words: Sequence[str]) -> str:
     return ", ".join(words) or "none"
+
+
+def _dotting(value: Any) -> str:
+    """The hint for a number that YAML takes for a word; "" for anything else."""
+    return f"; a YAML reads {value} as a number only when it is written {_dotted(value)}" if _dotted(value) else ""
 
 
 def _dotted(value: Any) -> str:
