@@ -119,9 +119,9 @@ class InitConfig:
     """Weights that training starts from."""
 
     run: str | None = None
-    """Run id, or a folder with checkpoints; None starts afresh."""
-    parts: tuple[str, ...] = ("backbone",)
-    """Parts of the network that are taken from there; they must fit in every tensor."""
+    """Run id, or a folder with checkpoints."""
+    parts: tuple[str, ...] = ()
+    """Parts of the network that are taken from there, e.g. backbone head; they must fit in every tensor. None: start afresh."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,7 @@ class Method(nn.Module, ABC):
         return self.losses(batch, rng)
 
     def param_groups(self) -> Iterable[dict[str, Any]]:
-        """Optimiser groups: dicts with `params` and, if wanted, `lr_ratio` (times the experiment's rate)."""
+        """Optimiser groups: dicts with `params` and, if wanted, `lr` or `lr_ratio` (times the experiment's rate), and `optimiser`."""
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
 

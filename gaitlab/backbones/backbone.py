@@ -32,6 +32,10 @@ class BackboneConfig:
     in_channels: int = 1
     """Channels of a clip's frames."""
 
+    def companion_channels(self) -> dict[str, int]:
+        """Channels of the companions' frames, by modality."""
+        return {}
+
     def build(self) -> Backbone:
         """The network, freshly initialised."""
         raise NotImplementedError

@@ -39,6 +39,10 @@ class GaitGLConfig(BackboneConfig):
     power: float = 6.5
     """Of the generalised mean, at the start; it is learnt."""
 
+    def __post_init__(self) -> None:
+        if not self.stem or not self.channels:
+            raise ValueError(f"GaitGL has at least one convolution in stem and in channels; they are {self.stem} and {self.channels}")
+
     def build(self) -> Backbone:
         return GaitGL(self)
 
@@ -115,4 +119,5 @@ class GaitGL(Backbone):
         """`n c h w` -> `n c h`: (mean of x^p)^(1/p) over the width, x at least 1e-6 (Radenovic et al., TPAMI 2018); in float32."""
         with torch.autocast(maps.device.type, enabled=False):
             x = maps.to(torch.promote_types(maps.dtype, torch.float32)).clamp(min=1e-6)
-            return x.pow(self.power).mean(3).pow(1 / self.power)
+            most = x.detach().amax(3, keepdim=True)  # taken out, so that no power of a small number is 0
+            return (x / most).pow(self.power).mean(3).pow(1 / self.power) * most.squeeze(3)

@@ -34,6 +34,13 @@ class SkeletonGaitPPConfig(BackboneConfig):
     bins: tuple[int, ...] = (16,)
     """Strips of each scale of the pyramid."""
 
+    def __post_init__(self) -> None:
+        if self.channels[0] % self.squeeze:
+            raise ValueError(f"squeeze divides the stems' channels; {self.squeeze} does not divide {self.channels[0]}")
+
+    def companion_channels(self) -> dict[str, int]:
+        return {"skeleton": self.map_channels}
+
     def build(self) -> Backbone:
         return SkeletonGaitPP(self)
 
@@ -79,6 +86,9 @@ class SkeletonGaitPP(Backbone):
 
     def forward(self, clip: Tensor, lengths: Tensor, maps: Tensor) -> Tensor:  # type: ignore[override]
         """clip: silhouettes; maps: skeleton maps float `n t 2 h w` of the same frames, size and transforms."""
+        if clip.shape[3:] != maps.shape[3:]:
+            both = " and ".join("x".join(map(str, x.shape[3:])) for x in (clip, maps))
+            raise ValueError(f"silhouettes and skeleton maps are of two sizes ({both}): --method.clip.width crops both, 44 of 64 columns")
         sizes = sizes_of(clip, lengths)
         silhouettes = self.silhouette_stage(self.silhouette_stem(pack(clip, sizes)), sizes)
         skeletons = self.map_stage(self.map_stem(pack(maps, sizes)), sizes)

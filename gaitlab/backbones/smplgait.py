@@ -34,6 +34,9 @@ class SMPLGaitConfig(PlainConfig):
     """Rows of the maps, which is the size of the matrix: 16 at 64 rows of input."""
     dropout: float = 0.2
 
+    def companion_channels(self) -> dict[str, int]:
+        return {"smpl": NUMBERS}
+
     def build(self) -> Backbone:
         return SMPLGait(self)
 

@@ -47,13 +47,15 @@ class Subjects:
     """Walks of a split grouped by subject.
 
     names: subjects, sorted; a label is a position in it. rows: int64 `[m]`, rows of the index, subject after subject.
-    starts: int64 `[k + 1]`; subject i owns rows[starts[i]:starts[i + 1]]. label: int64, per row of the index (-1 = not in the split).
+    starts: int64 `[k + 1]`; subject i owns rows[starts[i]:starts[i + 1]]. label: int64, per row of the index (-1 = nobody's, or not in
+    the split). members: int64, all rows of the split, also those of walks that are nobody's (subject "").
     """
 
     names: list[str]
     rows: np.ndarray
     starts: np.ndarray
     label: np.ndarray
+    members: np.ndarray
 
     @classmethod
     def of(cls, index: pd.DataFrame, split: str) -> "Subjects":
@@ -61,17 +63,21 @@ class Subjects:
         if not len(member):
             found = ", ".join(sorted(set(index["split"])))
             raise ValueError(f"the data has no walk of split {split!r}; it has: {found}")
-        names, code = np.unique(index["subject"].to_numpy(dtype=str)[member], return_inverse=True)
+        subject = index["subject"].to_numpy(dtype=str)
+        known = member[subject[member] != ""]
+        names, code = np.unique(subject[known], return_inverse=True)
         label = np.full(len(index), -1, np.int64)
-        label[member] = code
-        starts = np.concatenate(([0], np.cumsum(np.bincount(code)))).astype(np.int64)
-        return cls([str(name) for name in names], member[np.argsort(code, kind="stable")], starts, label)
+        label[known] = code
+        starts = np.concatenate(([0], np.cumsum(np.bincount(code, minlength=len(names))))).astype(np.int64)
+        return cls([str(name) for name in names], known[np.argsort(code, kind="stable")], starts, label, member)
 
 
 def pk_rows(subjects: Subjects, p: int, k: int, seed: int, step: int) -> np.ndarray:
     """Rows `[p * k]` of the batch of `step`: p distinct subjects, k walks each, without repeats where a subject has k walks."""
     if p > len(subjects.names):
         known = len(subjects.names)
+        if not known:
+            raise ValueError("no training walk has a subject; --data.draw walks takes them without")
         raise ValueError(f"only {known} training subjects: p can be at most {known} (--data.subjects-per-batch {known})")
     rng = generator(seed, step, ROWS)
     chosen = rng.choice(len(subjects.names), p, replace=False)
@@ -85,7 +91,7 @@ Draw = Literal["subjects", "walks"]
 
 def batch_rows(subjects: Subjects, draw: Draw, p: int, k: int, seed: int, step: int) -> np.ndarray:
     """Rows `[p * k]` of the batch of `step`."""
-    return pk_rows(subjects, p, k, seed, step) if draw == "subjects" else epoch_rows(subjects.rows, p * k, seed, step)
+    return pk_rows(subjects, p, k, seed, step) if draw == "subjects" else epoch_rows(subjects.members, p * k, seed, step)
 
 
 def epoch_rows(rows: Sequence[int] | np.ndarray, batch: int, seed: int, step: int) -> np.ndarray:

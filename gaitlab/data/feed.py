@@ -86,9 +86,10 @@ class Feed:
         self.subjects = self._subjects.names
         """Training subjects, sorted; a label is a position in it."""
         self._clips, self._p, self._k, self._seed, self._by = dict(clips), p, k, seed, draw
-        self._target = target_codes(store, targets, self._subjects.rows) if targets else None
+        rows = self._subjects.rows if draw == "subjects" else self._subjects.members
+        self._target = target_codes(store, targets, rows) if targets else None
         self._mine, self._buffers = slice(rank, None, world), Buffers()
-        self._lengths = _lengths(store, clips, self._subjects.rows)
+        self._lengths = clip_lengths(store, clips, rows)
         for spec in clips.values():
             columns(self._frames.layout(spec.modality).seen[2], spec.width)
         batch_rows(self._subjects, draw, p, k, seed, 0)
@@ -161,7 +162,7 @@ def whole_walks(store: Store, rows: np.ndarray, clips: ClipSpec | Mapping[str, C
     clips = {"gait": clips} if isinstance(clips, ClipSpec) else clips
     clips = {role: spec.whole() for role, spec in clips.items()}
     frames, rows, buffers = LocalFrames(store, {spec.modality for spec in clips.values()}), np.asarray(rows, np.int64), Buffers()
-    drawn = draw_clips(rows, clips, _lengths(store, clips, rows), frames, 0, 0)
+    drawn = draw_clips(rows, clips, clip_lengths(store, clips, rows), frames, 0, 0)
     seen = {role: clip_pixels(frames, rows, clips[role], clip, device, buffers) for role, clip in drawn.items()}
     return _batch(seen, drawn, clips, np.full(len(rows), -1), rows, device, buffers)
 
@@ -196,7 +197,7 @@ def target_codes(store: Store, targets: Sequence[str], rows: np.ndarray) -> np.n
     return codes
 
 
-def _lengths(store: Store, clips: Mapping[str, ClipSpec], rows: np.ndarray) -> dict[str, np.ndarray]:
+def clip_lengths(store: Store, clips: Mapping[str, ClipSpec], rows: np.ndarray) -> dict[str, np.ndarray]:
     """Modality -> frames of all walks. ValueError if one of `rows` has none, or other ones than a modality that shares them."""
     out: dict[str, np.ndarray] = {}
     for modality in {spec.modality for spec in clips.values()}:

@@ -250,7 +250,7 @@ PROTOCOLS: dict[str, AnyProtocol] = {
 def protocol(name: str, distance: Distance | None = None) -> AnyProtocol:
     """The protocol called `name`; `name@split` is the same one on another split, e.g. `walkers@validation`.
 
-    distance: how walks are compared instead of the protocol's own way.
+    distance: how walks are compared instead of the protocol's own way; where it is another one, the name says so.
     """
     stem, at, split = name.partition("@")
     if stem not in PROTOCOLS:
@@ -266,7 +266,7 @@ def protocol(name: str, distance: Distance | None = None) -> AnyProtocol:
         return found
     if not isinstance(found, (RetrievalProtocol, SubmissionProtocol)):
         raise ValueError(f"protocol {name!r} compares no walks; leave distance {distance!r} out")  # noqa: TRY004  (the user's input)
-    return replace(found, distance=distance)
+    return found if found.distance == distance else replace(found, distance=distance, name=f"{found.name}-{distance}")
 
 
 def retrieval(name: str) -> RetrievalProtocol:

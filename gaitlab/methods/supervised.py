@@ -47,7 +47,7 @@ class SupervisedConfig(MethodConfig):
     scale: float = 16.0
     """Factor of the logits before the softmax."""
     smoothing: float = 0.1
-    triplet_on: Feature = "raw"
+    triplet_on: Literal["raw", "normalised"] = "raw"
     embed_from: Feature = "raw"
     self_distance: SelfDistance = "zero"
     """rounded: the reference implementation's numbers, digit for digit (what `interop.opengait` sets)."""
@@ -73,7 +73,7 @@ class SupervisedConfig(MethodConfig):
         return {"gait": replace(self.clip.whole(), modality=modality or self.clip.modality)}
 
     def channels(self) -> dict[str, int]:
-        return {"gait": self.backbone.in_channels}
+        return {"gait": self.backbone.in_channels, **self.backbone.companion_channels()}
 
     def targets(self) -> tuple[str, ...]:
         return self.classes

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gaitlab.data.clips import stored_modality, walk_frames
+from gaitlab.data.feed import clip_lengths
 from gaitlab.data.store import Store
 from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.classification import ALL, ClassificationProtocol, Classified, classify, commonest
@@ -34,7 +35,8 @@ def check(experiment: Experiment, store: Store, protocol: AnyProtocol) -> None:
     """ValueError, before anything is trained, if the store lacks what the protocol or the method's test clips ask for."""
     takes = experiment.method.channels()
     for modality, walks in protocol.sides(store.index):
-        for role, spec in experiment.method.test_clips(modality).items():
+        clips = experiment.method.test_clips(modality)
+        for role, spec in clips.items():
             lacking = walks[walk_frames(store, spec.modality)[walks] == 0]
             if len(lacking):
                 raise ValueError(
@@ -49,6 +51,7 @@ def check(experiment: Experiment, store: Store, protocol: AnyProtocol) -> None:
                     f"the network of {experiment.name} takes {takes[role]}-channel ones; test it on another modality, or train one with "
                     f"--method.backbone.in-channels {channels}"
                 )
+        clip_lengths(store, clips, walks)
 
 
 def score(experiment: Experiment, method: Method, store: Store, protocol: AnyProtocol, run: LocalRun) -> float:

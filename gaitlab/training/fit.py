@@ -21,7 +21,7 @@ from gaitlab.training.benchmark import check, report, score
 from gaitlab.training.loop import train
 from gaitlab.training.run import LocalRun
 from gaitlab.training.summary import Summary
-from gaitlab.training.trained import start_from, trained
+from gaitlab.training.trained import trained
 
 
 def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = False, ray_feed: Any = None) -> Summary:
@@ -33,7 +33,6 @@ def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = F
     torch.manual_seed(experiment.seed)
     feed = make_feed(experiment, store, run, ray_feed)
     method = experiment.method.build(len(feed.subjects))
-    start_from(method, experiment.init, run)
     if run.rank == 0:
         size = sum(p.numel() for p in method.parameters())
         print(
@@ -64,6 +63,14 @@ def prepare(
     data = experiment.data
     if experiment.batch_size % world:
         raise ValueError(f"a batch of {experiment.batch_size} walks does not divide among {world} workers")
+    if bool(experiment.init.run) is not bool(experiment.init.parts):
+        missing = "--init.run RUN_ID, or --init.parts with nothing behind it to start afresh" if experiment.init.parts else "--init.parts"
+        raise ValueError(f"{experiment.name} starts from a part of another run only with both: give {missing}")
+    if experiment.train.accumulate > 1:
+        with torch.device("meta"):
+            kind = type(experiment.method.build(2))
+        if kind.encode is Method.encode:
+            raise ValueError(f"{kind.__name__} computes its losses from whole batches only: --train.accumulate 1")
     named = [(t.data, protocol(t.protocol, t.distance)) for t in experiment.benchmarks]
     validation = protocol(experiment.validation) if experiment.validation else None
     if validation and not validation.scored:

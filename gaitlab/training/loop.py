@@ -22,6 +22,7 @@ from gaitlab.training.optim import Optimisers, moving_average
 from gaitlab.training.precision import native_bfloat16, remark, resolved
 from gaitlab.training.progress import Steps
 from gaitlab.training.run import LocalRun
+from gaitlab.training.trained import start_from
 from gaitlab.types import Losses
 
 
@@ -30,6 +31,7 @@ class Tracks(Protocol):
 
     def log(self, step: int, metrics: dict[str, float]) -> None: ...
     def flush(self) -> None: ...
+    def text(self, name: str, text: str) -> None: ...
 
 
 @dataclass
@@ -56,19 +58,22 @@ def train(
     checkpoint to resume is of another config.
     """
     config, device = experiment.train, run.device
+    state = run.load() if resume else None
+    if state is None:
+        start_from(method, experiment.init, run)
     module = run.wrap(method if config.accumulate == 1 else accumulate.CachedMethod(method))  # type: ignore[arg-type]
     optimisers = Optimisers(experiment.optim, method, config.steps)
     averaged = moving_average(method, experiment.optim.ema) if experiment.optim.ema else None
     tested: Method = averaged.module if averaged else method  # type: ignore[assignment]
     native = all(run.gather(native_bfloat16(device)))
-    precision = resolved(config.precision, native)
-    if run.rank == 0 and (said := remark(config.precision, native)):
+    precision = resolved(config.precision, native) if state is None else state.get("precision", resolved(config.precision, native))
+    if run.rank == 0 and (said := remark(config.precision, precision, native)):
         print(said, flush=True)
+        tracker.text("precision.txt", said)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     autocast = torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32")
     best, start = Best(), 0
 
-    state = run.load() if resume else None
     if resume and state is None and run.rank == 0:
         print("the run has no checkpoint yet, so it starts from its first step", flush=True)
     if state is not None:
@@ -87,6 +92,7 @@ def train(
         content: dict[str, Any] = {
             "step": step,
             "seed": experiment.seed,
+            "precision": precision,
             "method": method.state_dict(),
             "optimisers": optimisers.state_dict(),
             "scaler": scaler.state_dict(),
@@ -140,7 +146,7 @@ def train(
             if validate and config.evaluate_every and (done % config.evaluate_every == 0 or done == config.steps):
                 score = run.gather(validate(tested))[0]  # the last bits may differ between machines, the decision must not
                 module.train()
-                metrics["validation_rank1"] = score
+                metrics["validation"] = score
                 if score > best.score:
                     best = Best(done, score)
             if metrics and run.rank == 0:

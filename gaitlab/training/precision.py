@@ -22,10 +22,11 @@ def resolved(asked: Literal["auto"] | Precision, native: bool) -> Precision:
     return asked
 
 
-def remark(asked: Literal["auto"] | Precision, native: bool) -> str:
-    """What a user should know about the choice, or ""."""
-    if asked == "auto":
-        return f"precision: {resolved(asked, native)}, as the processor has {'' if native else 'no '}bfloat16"
-    if asked == "bfloat16" and not native:
-        return "bfloat16 on a processor that has no instructions for it is slower than float32: --train.precision auto"
-    return ""
+def remark(asked: Literal["auto"] | Precision, used: Precision, native: bool) -> str:
+    """What a user should know about the precision that a run uses, or ""."""
+    if used == "bfloat16" and not native:
+        advice = "" if asked == "auto" else "; --train.precision auto, for a new run"
+        return f"precision: bfloat16, on a processor that has no instructions for it: slower than float32{advice}"
+    if asked == "auto" and used == resolved(asked, native):
+        return f"precision: {used}, as the processor has {'' if native else 'no '}bfloat16"
+    return f"precision: {used}, as the run began" if asked == "auto" else ""

@@ -26,7 +26,7 @@ def trained(folder: Path, run: LocalRun) -> tuple[Experiment, Method]:
 
 def start_from(method: Method, init: InitConfig, run: LocalRun) -> None:
     """Copy the parts that `init` names into `method`. ValueError, before anything is copied, that names every misfit."""
-    if init.run is None:
+    if init.run is None or not init.parts:
         return
     folder = Path(init.run) if Path(init.run).is_dir() else home() / "runs" / init.run
     if not folder.is_dir():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gaitlab.data.draws import Subjects, epoch_rows, generator, picks, pk_rows
+from gaitlab.data.draws import Subjects, batch_rows, epoch_rows, generator, picks, pk_rows
 
 
 def subjects(walks_of: dict[str, int], split: str = "train") -> Subjects:
@@ -102,3 +102,15 @@ def test_streamed_epochs_hold_every_row_once() -> None:
         assert sorted(epoch) == rows.tolist()
     assert (epochs[0] != epochs[1]).any()
     assert (epoch_rows(rows, 3, 0, 9) == seen[27:30]).all()
+
+
+def test_walks_of_nobody_are_no_subject() -> None:
+    index = pd.DataFrame({"subject": ["", "a", "b", "", "a"], "split": "train"})
+    subjects = Subjects.of(index, "train")
+    assert subjects.names == ["a", "b"]
+    assert subjects.label.tolist() == [-1, 0, 1, -1, 0]
+    assert sorted(subjects.rows.tolist()) == [1, 2, 4]
+    assert sorted(batch_rows(subjects, "walks", 5, 1, 0, 0).tolist()) == [0, 1, 2, 3, 4]
+    assert set(batch_rows(subjects, "subjects", 2, 2, 0, 0).tolist()) <= {1, 2, 4}
+    with pytest.raises(ValueError, match=r"--data\.draw walks"):
+        batch_rows(Subjects.of(index[index["subject"] == ""], "train"), "subjects", 1, 1, 0, 0)

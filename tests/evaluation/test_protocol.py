@@ -87,7 +87,8 @@ def test_a_walk_may_not_be_probe_and_gallery() -> None:
 def test_protocols_by_name() -> None:
     assert protocol("gait3d") is GAIT3D
     assert protocol("walkers@validation") == dataclasses.replace(PROTOCOLS["walkers"], name="walkers@validation", split="validation")
-    assert protocol("gait3d", "cosine") == dataclasses.replace(GAIT3D, distance="cosine")
+    assert protocol("gait3d", "cosine") == dataclasses.replace(GAIT3D, distance="cosine", name="gait3d-cosine")
+    assert protocol("gait3d", "euclidean") is GAIT3D
     assert protocol("hid@validation", "cosine").distance == "cosine"  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="'scoliosis1k' compares no walks; leave distance 'cosine' out"):
         protocol("scoliosis1k", "cosine")

@@ -1,5 +1,7 @@
 """Every network: shapes, gradients, and walks that do not know of each other."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -116,3 +118,34 @@ def test_other_input_sizes_and_what_does_not_fit() -> None:
         net(torch.rand(1, 2, 1, 64, 44), torch.tensor([3]))
     with pytest.raises(ValueError, match="one value per stage"):
         GaitBaseConfig(layers=(1, 1))
+
+
+def test_what_cannot_be_built_or_seen_is_named() -> None:
+    with pytest.raises(ValueError, match="16 does not divide 8"):
+        SkeletonGaitPPConfig(channels=(8, 8, 8, 8))
+    with pytest.raises(ValueError, match="at least one convolution"):
+        GaitGLConfig(stem=())
+    config = CONFIGS["skeletongaitpp"]
+    with pytest.raises(ValueError, match=r"of two sizes \(64x44 and 64x64\)"):
+        config.build()(clips(config, 1, 2), torch.tensor([2]), torch.rand(1, 2, 2, 64, 64))
+
+
+@pytest.mark.parametrize("power", [6.5, 12.0, 40.0])
+def test_gaitgls_mean_has_a_gradient_at_any_power(power: float) -> None:
+    """Rows without a single bright pixel too; in float64, where no power underflows, it is the plain formula."""
+    config = replace(CONFIGS["gaitgl"], power=power)  # type: ignore[type-var]
+    torch.manual_seed(0)
+    net = config.build()
+    maps = torch.rand(2, 3, 4, 5)
+    maps[:, :, 1] = 0
+    maps[:, :, 2] = 1e-6
+    net._generalised_mean(maps.requires_grad_()).sum().backward()  # type: ignore[operator]
+    assert net.power.grad.isfinite().all()  # type: ignore[union-attr]
+    assert maps.grad is not None
+    assert maps.grad.isfinite().all()
+    exact = maps.detach().double().clamp(min=1e-6).requires_grad_()
+    p = torch.tensor(power, dtype=torch.float64, requires_grad=True)
+    exact.pow(p).mean(3).pow(1 / p).sum().backward()
+    torch.testing.assert_close(net.power.grad[0].double(), p.grad, rtol=1e-3, atol=1e-6)  # type: ignore[index]
+    bright = maps.detach() > 1e-5
+    torch.testing.assert_close(maps.grad[bright].double(), exact.grad[bright], rtol=1e-4, atol=1e-7)  # type: ignore[index]

@@ -17,7 +17,7 @@ from gaitlab.types import VECTORS, Batch, ClipSpec
 from tests.parity.__main__ import SHARED
 
 PARAMS = SHARED / "peer" / "params"
-CHANNELS = {"silhouette": 1, "range": 1, "skeleton": 2, "depth": 3}
+CHANNELS = {"silhouette": 1, "range": 1, "skeleton": 2, "depth": 3, "smpl": 85}
 PUBLISHED = {
     "DeepGaitV2-P3D_casiab": "deepgaitv2-casia-b",
     "DeepGaitV2-P3D_ccpg": "deepgaitv2-ccpg",

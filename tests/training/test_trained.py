@@ -1,5 +1,6 @@
 """A network that starts from parts of an earlier run's."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 
 from gaitlab.experiment import Experiment, InitConfig, override
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import fit
+from gaitlab.training.fit import fit, prepare
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import start_from, trained
 from tests.conftest import TINY
@@ -53,13 +54,30 @@ def test_parts_are_those_of_the_run(earlier: Path, capsys: pytest.CaptureFixture
     ],
 )
 def test_what_does_not_fit_is_named(earlier: Path, init: dict, changes: dict, says: str) -> None:
-    config = replace(override(experiment(TINY), changes), init=InitConfig(**({"run": str(earlier)} | init)))
+    config = replace(override(experiment(TINY), changes), init=InitConfig(**({"run": str(earlier), "parts": ("backbone",)} | init)))
     with pytest.raises(ValueError, match=says):
         started(config, LocalRun(lambda: earlier))
 
 
+def test_run_and_parts_go_together() -> None:
+    for init, says in ((InitConfig(run="x"), "give --init.parts"), (InitConfig(parts=("backbone",)), "give --init.run RUN_ID")):
+        with pytest.raises(ValueError, match=says):
+            prepare(replace(experiment(TINY), init=init), 1)
+
+
+def test_a_run_goes_on_when_the_one_it_started_from_is_gone(earlier: Path, tmp_path: Path) -> None:
+    folder, source = tmp_path / "run", tmp_path / "source"
+    shutil.copytree(earlier, source)
+    config = replace(experiment(TINY, steps=2), init=InitConfig(run=str(source), parts=("backbone",)))
+    fit(config, LocalRun(lambda: folder), NoTracker())
+    shutil.rmtree(source)
+    fit(config, LocalRun(lambda: folder), NoTracker(), resume=True)
+    with pytest.raises(ValueError, match="no run"):
+        fit(config, LocalRun(lambda: tmp_path / "other"), NoTracker(), resume=True)
+
+
 def test_a_run_starts_where_the_other_ended(earlier: Path, tmp_path: Path) -> None:
-    config = replace(override(experiment(TINY, steps=1), {"optim.lr": 0.0}), init=InitConfig(run=str(earlier)))
+    config = replace(override(experiment(TINY, steps=1), {"optim.lr": 0.0}), init=InitConfig(run=str(earlier), parts=("backbone",)))
     fit(config, LocalRun(lambda: tmp_path), NoTracker())
     ours, theirs = (dict(trained(folder, LocalRun(lambda: tmp_path))[1].named_parameters()) for folder in (tmp_path, earlier))
     same = {name: torch.equal(ours[name], theirs[name]) for name in ours}
