@@ -72,12 +72,20 @@ def bring(asked: Import) -> None:
 def give(asked: Export) -> None:
     if asked.out.exists():
         raise ValueError(f"{asked.out} is there already; name another --out")
+    if not asked.out.parent.is_dir():
+        raise ValueError(f"there is no folder {asked.out.parent}; make it, or name another --out")
     folder = Path(asked.run) if Path(asked.run).is_dir() else run_folder(asked.run)
     experiment, method = trained(folder, LocalRun(lambda: folder, device=torch.device("cpu")))
     state = export_state(method)
     partial = asked.out.with_name(f".{asked.out.name}.partial")
-    torch.save({"model": state}, partial)
-    partial.replace(asked.out)
+    try:
+        with partial.open("wb") as file:
+            torch.save({"model": state}, file)
+        partial.replace(asked.out)
+    except RuntimeError as error:  # torch's zip writer turns a full disk into a RuntimeError
+        raise OSError(f"could not write {asked.out}: {str(error).splitlines()[0]}; is the disk full?") from error
+    finally:
+        partial.unlink(missing_ok=True)
     print(f"{len(state)} entries of {experiment.name} in {asked.out}; in OpenGait's YAML, restore_hint: {asked.out}")
 
 

@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +32,7 @@ from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from tests.interop import configs
 from tests.interop.configs import changed
-from tests.test_command import pipeline
+from tests.test_command import ROOT, pipeline
 from tests.test_end_to_end import casia_b
 
 PEOPLE = 4
@@ -180,6 +182,25 @@ def test_import_evaluate_continue_export(shards: Path, tmp_path: Path) -> None:
     assert (again.returncode, again.stderr.strip()) == (2, f"error: {out} is there already; name another --out")
 
 
+def test_an_export_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    write_run(read_run(TINY, peer_checkpoint(tmp_path / "peer.pt", read_experiment(TINY).method.build(PEOPLE))), tmp_path / "run")
+    exported = pipeline("opengait.py", "export", str(tmp_path / "run"), "--out", str(tmp_path / "none" / "back.pt"))
+    says = f"error: there is no folder {tmp_path / 'none'}; make it, or name another --out"
+    assert (exported.returncode, exported.stderr.strip()) == (2, says)
+
+    limited = (
+        "import resource, runpy, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        "runpy.run_path('pipelines/opengait.py', run_name='__main__')"
+    )
+    (tmp_path / "out").mkdir()
+    arguments = ["export", str(tmp_path / "run"), "--out", str(tmp_path / "out" / "back.pt")]
+    full = subprocess.run([sys.executable, "-c", limited, *arguments], cwd=ROOT, text=True, capture_output=True, check=False)
+    assert full.returncode == 2, full.stderr
+    assert len(full.stderr.strip().splitlines()) == 1
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_without_shards_it_can_be_tested_but_not_continued(shards: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     method = read_experiment(TINY).method.build(PEOPLE)
@@ -252,6 +273,30 @@ class Payload:
         return os.system, (f"touch {self.mark}",)
 
 
+def test_a_number_of_steps_that_is_none(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"model": export_state(read_experiment(TINY).method.build(PEOPLE))}
+    for step in ("abc", -1, 2.5, None, torch.tensor([1, 2])):
+        torch.save(content | {"iteration": step}, tmp_path / "peer.pt")
+        with pytest.raises(ValueError, match=r"peer.pt: its 'iteration' is [^\n]*; it takes a whole number, or scheduler_reset: true"):
+            read_run(TINY, tmp_path / "peer.pt")
+    assert read_run(changed(TINY, {"trainer_cfg.scheduler_reset": True}), tmp_path / "peer.pt").step == 0
+    torch.save(content["model"], tmp_path / "peer.pt")
+    assert read_run(TINY, tmp_path / "peer.pt").step == 0
+    for optimiser in ("abc", {"param_groups": 3}, {"param_groups": [{"params": [0]}], "state": {0: "abc"}}):
+        torch.save(content | {"optimizer": optimiser}, tmp_path / "peer.pt")
+        assert read_run(TINY, tmp_path / "peer.pt").optimiser.startswith("starts afresh")
+
+
+def test_a_checkpoint_of_another_network_without_a_number_of_classes(tmp_path: Path) -> None:
+    path = peer_checkpoint(tmp_path / "peer.pt", read_experiment(TINY).method.build(PEOPLE))
+    gaitgl = changed(TINY, {"model_cfg": {"model": "GaitGL", "channels": [4, 6, 8]}})
+    with pytest.raises(ValueError, match=r"^the checkpoint does not fit this network: .*unknown here.*conv3d.0.conv3d.weight \(missing"):
+        read_run(gaitgl, path)
+    torch.save({name: torch.zeros(2) for name in load_checkpoint(path)}, path)
+    with pytest.raises(ValueError, match=r"^the checkpoint does not fit this network: .*BNNecks.fc_bin \(shape \[2\]"):
+        read_run(changed(TINY, {"model_cfg.SeparateBNNecks": {}}), path)
+
+
 def test_checkpoints_with_code_or_of_another_network_are_refused(tmp_path: Path) -> None:
     method = read_experiment(TINY).method.build(PEOPLE)
     config = tmp_path / "peer.yaml"
@@ -260,16 +305,21 @@ def test_checkpoints_with_code_or_of_another_network_are_refused(tmp_path: Path)
     state = export_state(method)
     state["Extra.weight"] = state.pop("FCs.fc_bin")
     torch.save({"model": state}, tmp_path / "other.pt")
+    (tmp_path / "empty.pt").touch()
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps(Payload(tmp_path / "ran"), protocol=2))
     for name, says in (
         ("evil.pt", "evil.pt is no checkpoint that can be read safely"),
         ("plain.pkl", "plain.pkl is no checkpoint that can be read safely"),
-        ("none.pt", "none.pt is no checkpoint that can be read safely"),
+        ("none.pt", "none.pt cannot be read: No such file or directory"),
+        ("empty.pt", "empty.pt is empty: copy it again"),
+        ("peer.yaml", "peer.yaml is a text file, no checkpoint; the YAML comes first, then the .pt"),
         ("other.pt", "the checkpoint does not fit this network: Extra.weight (unknown here); FCs.fc_bin (missing)"),
     ):
         ran = pipeline("opengait.py", "import", str(config), str(tmp_path / name), "--out", str(tmp_path / "run"))
         assert ran.returncode == 2
         assert says in ran.stderr
         assert len(ran.stderr.strip().splitlines()) == 1
+        assert "weights_only" not in ran.stderr
+        assert "\x1b" not in ran.stderr
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / "run").exists()

@@ -20,7 +20,7 @@ from gaitlab.data.shards import open_data, shard_folder
 from gaitlab.experiment import Experiment, to_dict
 from gaitlab.interop.opengait.names import peer_names
 from gaitlab.interop.opengait.recipe import read_recipe
-from gaitlab.interop.opengait.weights import load_checkpoint, load_state
+from gaitlab.interop.opengait.weights import load_checkpoint, load_state, read_content
 from gaitlab.method import Method, MethodConfig
 from gaitlab.training import checkpoint
 from gaitlab.training.optim import Optimisers
@@ -61,14 +61,16 @@ def read_run(config: str | Path | Mapping[str, Any], weights: str | Path, root: 
     recipe = read_recipe(config, shapes)
     experiment = recipe.experiment
     subjects = recipe.subjects or _classes(experiment.method, shapes)
-    method = experiment.method.build(subjects)
+    method = experiment.method.build(subjects or 1)  # a classifier without classes cannot be built, and `load_state` names it
     load_state(method, state)
 
     if root is not None:
         experiment = replace(experiment, data=replace(experiment.data, root=root))
     people, data_hash, continuing = _people(experiment, subjects, recipe.ingest, must=root is not None)
     beside = _beside(weights)
-    step = 0 if recipe.reset_schedule else int(beside.get("iteration", 0))
+    step = 0 if recipe.reset_schedule else beside.get("iteration", 0)
+    if type(step) is not int or step < 0:
+        raise ValueError(f"{weights}: its 'iteration' is {str(step)[:60]!r}; it takes a whole number, or scheduler_reset: true in the YAML")
     optimisers = Optimisers(experiment.optim, method, experiment.train.steps)
     sentence = "starts afresh, as optimizer_reset says"
     if not recipe.reset_optimiser:
@@ -115,8 +117,9 @@ def _classes(config: MethodConfig, shapes: Mapping[str, Sequence[int]]) -> int:
     wider = two.state_dict()
     for name, theirs in peer_names(one).items():
         a, b = one.state_dict()[name].shape, wider[name].shape
-        if a != b and theirs in shapes:
-            return int(shapes[theirs][[x != y for x, y in zip(a, b, strict=True)].index(True)])
+        axes = [axis for axis, (x, y) in enumerate(zip(a, b, strict=True)) if x != y]
+        if axes and axes[0] < len(shapes.get(theirs, ())):
+            return int(shapes[theirs][axes[0]])
     return 0
 
 
@@ -141,8 +144,8 @@ def _people(experiment: Experiment, classes: int, ingest: str, *, must: bool) ->
 
 def _beside(path: str | Path) -> dict[str, Any]:
     """What a checkpoint that `load_checkpoint` has read holds besides the weights."""
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return {key: value for key, value in content.items() if not isinstance(value, Tensor)}
+    content = read_content(path)
+    return content if "model" in content else {}
 
 
 def _carry(theirs: Any, state: Mapping[str, Tensor], method: Method, ours: Optimisers) -> str:
@@ -151,8 +154,8 @@ def _carry(theirs: Any, state: Mapping[str, Tensor], method: Method, ours: Optim
         return "starts afresh: the checkpoint holds none"
     try:
         order = [i for group in theirs["param_groups"] for i in group["params"]]
-        held = [theirs["state"][i] for i in order]
-    except (KeyError, TypeError):
+        held = [dict(theirs["state"][i]) for i in order]
+    except (LookupError, TypeError, ValueError):
         return "starts afresh: some parameters have no state in the checkpoint"
     names = [name for name in state if name.rpartition(".")[2] not in _STATISTICS]
     slots = _SLOTS[ours.config.name]

@@ -1,8 +1,9 @@
 """OpenGait's checkpoints: read without running their code, put into our networks, and given back under OpenGait's names."""
 
-import pickle
+import codecs
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,14 +44,34 @@ def export_state(network: Method | Backbone) -> dict[str, Tensor]:
 
 def load_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """The network's entries of an OpenGait `.pt`, on the CPU; nothing but tensors and plain containers is unpickled."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is no checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
+    content = read_content(path)
     state = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
         raise ValueError(f"{path} holds no state_dict, neither as a whole nor under 'model'")
     return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def read_content(path: str | Path) -> Any:
+    """All of a `.pt`, on the CPU, by the same rules; torch's own messages, which advise to unpickle anything, are not passed on."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or 'it is damaged'}") from None
+    except Exception:  # noqa: BLE001  (a damaged pickle may raise anything)
+        raise ValueError(_unreadable(path)) from None
+
+
+def _unreadable(path: str | Path) -> str:
+    beginning = Path(path).read_bytes()[:4096]
+    if not beginning:
+        return f"{path} is empty: copy it again"
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        text = "\0"
+    if all(letter.isprintable() or letter.isspace() for letter in text):
+        return f"{path} is a text file, no checkpoint; the YAML comes first, then the .pt"
+    return f"{path} is no checkpoint that can be read safely: it is damaged, or holds more than tensors and plain values"
 
 
 def _core(shape: Sequence[int]) -> list[int]:
