@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,7 @@ class Settings:
         return int(value)
 
     def number(self, key: str, default: float = _NEEDED, least: float = -math.inf, most: float = math.inf) -> float:
-        value = float(self._typed(key, (int, float), "a number", default))
-        self._finite(self.name(key), value)
+        value = self._finite(self.name(key), self._typed(key, (int, float), "a number", default))
         if not least <= value <= most:
             raise ValueError(
                 f"{self.name(key)} is {value:g}; it is {f'{least:g} or more' if most == math.inf else f'{least:g} to {most:g}'}"
@@ -95,12 +95,11 @@ class Settings:
 
     def numbers(self, key: str, default: Sequence[float] = _NEEDED, least: float = 0.0, count: int | None = None) -> tuple[float, ...]:
         """The same with fractions."""
-        value = self._list(key, default, lambda item: type(item) in (int, float), "numbers, e.g. [0.1, 0.01]", count)
-        for i, item in enumerate(value):
-            self._finite(f"{self.name(key)}[{i}]", item)
+        items = self._list(key, default, lambda item: type(item) in (int, float), "numbers, e.g. [0.1, 0.01]", count)
+        value = tuple(self._finite(f"{self.name(key)}[{i}]", item) for i, item in enumerate(items))
         if any(item < least for item in value):
             raise ValueError(f"{self.name(key)} is {list(value)}; each is {least:g} or more")
-        return tuple(map(float, value))
+        return value
 
     def words(self, key: str, default: Sequence[str] = _NEEDED) -> tuple[str, ...]:
         value: tuple[str, ...] = self._list(key, default, lambda item: type(item) is str, "words, e.g. [BC-64, M]")
@@ -149,9 +148,10 @@ class Settings:
         return tuple(value)
 
     @staticmethod
-    def _finite(name: str, value: float) -> None:
-        if not math.isfinite(value):
-            raise ValueError(f"{name} is {value}; it takes a number")
+    def _finite(name: str, value: float) -> float:
+        if not abs(value) <= sys.float_info.max:
+            raise ValueError(f"{name} is {str(value)[:20]}; it takes a finite number")
+        return float(value)
 
     @staticmethod
     def _near(key: str, known: Any) -> str:
