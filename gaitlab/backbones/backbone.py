@@ -14,6 +14,8 @@ class Backbone(nn.Module, ABC):
 
     parts: int
     channels: int
+    bins: tuple[int, ...]
+    """Strips of each scale of the pyramid; the first `bins[0]` parts are strips from top to bottom."""
 
     @abstractmethod
     def forward(self, clip: Tensor, lengths: Tensor) -> Tensor:

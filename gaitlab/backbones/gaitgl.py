@@ -82,7 +82,8 @@ class GlobalLocal(nn.Module):
 class GaitGL(Backbone):
     def __init__(self, config: GaitGLConfig) -> None:
         super().__init__()
-        self.parts, self.channels, self.pool_after = config.height, config.channels[-1], config.pool_after
+        self.bins, self.parts, self.channels = (config.height,), config.height, config.channels[-1]
+        self.pool_after = config.pool_after
         stem = zip((config.in_channels, *config.stem), config.stem, strict=False)
         self.stem = nn.ModuleList(SpaceTimeConv(a, b, 1) for a, b in stem)
         self.time = TimeAggregation(config.stem[-1])

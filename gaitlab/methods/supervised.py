@@ -95,7 +95,7 @@ class Supervised(Method):
 
     def encode(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Embeddings before batch norm, `n p d`."""
-        return self._raw(batch)
+        return self.head(self.features(batch))
 
     def objective(self, encoded: Tensor, batch: Batch) -> Losses:
         config = self.config
@@ -114,7 +114,7 @@ class Supervised(Method):
         return Losses(terms, watch)
 
     def embed(self, batch: Batch) -> Tensor:
-        raw = self._raw(batch).float()
+        raw = self.head(self.features(batch)).float()
         if self.neck is None or self.config.embed_from == "raw":
             return raw
         features, logits = self.neck(raw)
@@ -127,6 +127,7 @@ class Supervised(Method):
             raise ValueError(f"a batch for {', '.join(self.config.classes)} needs its target")
         return batch.target
 
-    def _raw(self, batch: Batch) -> Tensor:
+    def features(self, batch: Batch) -> Tensor:
+        """Part features before the head, `n p c`."""
         companions = [batch.clips[role] for role in self.config.backbone.companions]
-        return self.head(self.backbone(batch.clips["gait"], batch.lengths["gait"], *companions))
+        return self.backbone(batch.clips["gait"], batch.lengths["gait"], *companions)

@@ -5,6 +5,8 @@ an error near 1e-3, which is why `FrameNorm` sums by frame and goes on in float6
 why `synchronise` has one more branch.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -35,6 +37,20 @@ def synchronise(module: nn.Module) -> nn.Module:
         else:
             synchronise(child)
     return module
+
+
+@contextmanager
+def statistics_at_rest(module: nn.Module) -> Iterator[None]:
+    """Batch norm uses batch statistics but leaves its running ones alone."""
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._NormBase) and m.momentum is not None]
+    momenta = [m.momentum for m in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 class ExactNorm(nn.BatchNorm2d):

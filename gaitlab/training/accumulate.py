@@ -5,14 +5,14 @@ each row. Pass 2 encodes every part again with a graph and pushes that row gradi
 The result is the gradient of the whole batch except that batch norm inside the encoder sees a part at a time.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from gaitlab.method import Method
+from gaitlab.nn.syncnorm import statistics_at_rest
 from gaitlab.types import Batch, Losses
 
 
@@ -36,7 +36,7 @@ def backward(module: nn.Module, batch: Batch, rng: torch.Generator, parts: int, 
     spans = [(start, min(start + size, len(batch))) for start in range(0, len(batch), size)]
     seeds = [int(torch.randint(2**62, (), generator=rng, device=rng.device)) for _ in spans]
 
-    with autocast, _statistics_at_rest(cached.method):
+    with autocast, statistics_at_rest(cached.method):
         with torch.no_grad():
             encoded = [cached.method.encode(batch.part(*span), _seeded(rng, seed)).float() for span, seed in zip(spans, seeds, strict=True)]
         rows = torch.cat(encoded).requires_grad_()
@@ -57,17 +57,3 @@ def _seeded(rng: torch.Generator, seed: int) -> torch.Generator:
     """Both passes draw the same, from `rng` and from torch's global generator (dropout)."""
     torch.manual_seed(seed)
     return rng.manual_seed(seed)
-
-
-@contextmanager
-def _statistics_at_rest(method: nn.Module) -> Iterator[None]:
-    """Batch norm uses batch statistics but leaves its running ones alone."""
-    norms = [m for m in method.modules() if isinstance(m, nn.modules.batchnorm._NormBase) and m.momentum is not None]
-    momenta = [m.momentum for m in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum

@@ -11,6 +11,7 @@ from experiments import ALL
 from gaitlab.experiment import Experiment
 from gaitlab.interop.opengait import from_peer
 from gaitlab.method import MethodConfig
+from gaitlab.methods.cod2 import CoD2Config
 from gaitlab.methods.gaitssb import GaitSSBFinetuneConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import VECTORS, Batch, ClipSpec
@@ -78,6 +79,10 @@ def test_networks_are_the_published_ones(table: str) -> None:
 
 def small(config: MethodConfig) -> MethodConfig:
     """The same method with a sixteenth of the width."""
+    if isinstance(config, CoD2Config):
+        recogniser = small(config.recogniser)
+        assert isinstance(recogniser, SupervisedConfig)
+        return replace(config, recogniser=replace(recogniser, clip=replace(recogniser.clip, frames=4), margin=10.0), widths=(8, 16))
     backbone = config.backbone  # type: ignore[attr-defined]
     widths = {
         name: tuple(max(4, c // 16) for c in getattr(backbone, name)) for name in ("channels", "stem", "hidden") if hasattr(backbone, name)
@@ -88,7 +93,7 @@ def small(config: MethodConfig) -> MethodConfig:
     return replace(config, backbone=replace(backbone, **widths), **others)
 
 
-def batch_for(clips: dict[str, ClipSpec], channels: dict[str, int], classes: int, n: int = 4, t: int = 4) -> Batch:
+def batch_for(clips: dict[str, ClipSpec], channels: dict[str, int], classes: int, *, equal: bool = False, n: int = 4, t: int = 4) -> Batch:
     def clip(role: str, spec: ClipSpec) -> torch.Tensor:
         if spec.modality in VECTORS:
             return torch.rand(n, t, 85)
@@ -97,7 +102,8 @@ def batch_for(clips: dict[str, ClipSpec], channels: dict[str, int], classes: int
 
     seen = {role: clip(role, spec) for role, spec in clips.items()}
     subject = torch.arange(n) // 2
-    return Batch(seen, dict.fromkeys(seen, torch.tensor([4, 3, 4, 2])), subject, torch.arange(n), subject % classes if classes else None)
+    lengths = torch.tensor([4] * n if equal else [4, 3, 4, 2])
+    return Batch(seen, dict.fromkeys(seen, lengths), subject, torch.arange(n), subject % classes if classes else None)
 
 
 @pytest.mark.parametrize("experiment", ALL.values(), ids=ALL)
@@ -112,7 +118,8 @@ def test_one_step_of_the_small_one(experiment: Experiment) -> None:
         config = replace(config, margin=10.0)  # every triplet counts
     method = config.build(3)
     classes = len(config.targets())
-    losses = method(batch_for(config.clips(), config.channels(), classes), torch.Generator())
+    seen = batch_for(config.clips(), config.channels(), classes, equal=isinstance(config, CoD2Config))
+    losses = method(seen, torch.Generator())
     losses.total().backward()
     assert losses.total().isfinite()
     for name, parameter in method.named_parameters():
@@ -124,5 +131,6 @@ def test_one_step_of_the_small_one(experiment: Experiment) -> None:
     method.eval()
     with torch.no_grad():
         embedded = method.embed(batch_for(config.test_clips(), config.channels(), 0))
-    assert embedded.shape == (4, method.backbone.parts, classes or config.embedding)
+    recogniser, settings = (method.recogniser, config.recogniser) if isinstance(config, CoD2Config) else (method, config)
+    assert embedded.shape == (4, recogniser.backbone.parts, classes or settings.embedding)
     assert embedded.dtype == torch.float32

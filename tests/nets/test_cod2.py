@@ -1,0 +1,220 @@
+"""CoD2: the noise process, the control, what learns from what, and that nothing of G is left at test time."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from gaitlab.backbones.gaitbase import GaitBaseConfig
+from gaitlab.backbones.gaitgl import GaitGLConfig
+from gaitlab.backbones.gaitpart import GaitPartConfig
+from gaitlab.backbones.gaitset import GaitSetConfig
+from gaitlab.diffusion.process import cosine_alpha_bar, q_sample
+from gaitlab.diffusion.unet import UNet
+from gaitlab.methods.cod2 import CoD2, CoD2Config, Control
+from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.types import Batch, ClipSpec
+
+BACKBONE = GaitBaseConfig(channels=(8, 8, 12, 12), stem_stride=2, bins=(8,))
+CONFIG = CoD2Config(
+    recogniser=SupervisedConfig(backbone=BACKBONE, clip=ClipSpec(frames=4, order="ordered"), embedding=8, margin=5.0),
+    widths=(8, 16),
+    patch=2,
+    steps=50,
+)
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def batch(n: int = 4, t: int = 4) -> Batch:
+    clip = (torch.rand(n, t, 1, 64, 44, generator=rng(3)) > 0.5).float()
+    return Batch({"gait": clip}, {"gait": torch.full((n,), t)}, torch.arange(n) // 2, torch.arange(n))
+
+
+def built(**changes: Any) -> CoD2:
+    torch.manual_seed(0)
+    return replace(CONFIG, **changes).build(2)
+
+
+# -- the process ---------------------------------------------------------------------------------------------------------
+
+
+def test_less_and_less_of_the_signal_is_left() -> None:
+    left = cosine_alpha_bar(1000)
+    assert left[0] == 1
+    assert (left[1:] < left[:-1]).all()
+    assert 0 < left[-1] < 1e-4
+    f = [math.cos((t / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(1001)]
+    assert left[500].item() == pytest.approx(f[500] / f[0])  # clipped only at the end
+    with pytest.raises(ValueError, match="at least one step"):
+        cosine_alpha_bar(0)
+
+
+def test_q_sample_has_its_mean_and_variance() -> None:
+    left, t = cosine_alpha_bar(10), torch.tensor([0, 4, 10])
+    x0, noise = torch.full((3, 50_000), 2.0), torch.randn(3, 50_000, generator=rng())
+    xt = q_sample(x0, t, noise, left)
+    torch.testing.assert_close(xt[0], x0[0])
+    for i in (1, 2):
+        assert xt[i].mean().item() == pytest.approx(2 * math.sqrt(left[t[i]]), abs=0.02)
+        assert xt[i].var().item() == pytest.approx(1 - left[t[i]].item(), rel=0.03, abs=1e-3)
+
+
+def test_noised_frames_are_one_run_at_either_end() -> None:
+    model, x0 = built(), batch(64).clips["gait"]
+    xt, t, noised = model.noise(x0, rng())
+    assert noised.sum(1).tolist() == [2] * 64
+    assert {tuple(row) for row in noised.tolist()} == {(True, True, False, False), (False, False, True, True)}
+    assert ((t >= 1) & (t <= 50)).all()
+    assert torch.equal(xt[~noised], (2 * x0 - 1)[~noised])
+    assert (xt[noised] != (2 * x0 - 1)[noised]).float().mean() > 0.99
+    assert model.noise(x0, rng())[0].equal(xt)
+    assert built(low_level=False).noise(x0, rng())[2].all()
+
+
+# -- the control ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_control_by_its_formula() -> None:
+    torch.manual_seed(0)
+    control = Control(4, 3, 8, CONFIG)
+    torch.nn.init.normal_(control.weight)  # type: ignore[arg-type]
+    x, features = torch.randn(6, 8, 8, 5), torch.randn(2, 7, 3)  # two clips of three frames; parts beyond the strips are not used
+    out = control(x, features, 3)
+    g = torch.stack([features[:, p] @ control.features.weight[p] for p in range(4)], 2)  # n c p
+    for f in range(6):
+        laid = torch.stack([g[f // 3, :, row // 2] for row in range(8)], 1)[:, :, None].expand(8, 8, 5)
+        angle = 2 * math.pi * F.group_norm(F.conv2d((x[f] * laid)[None], control.conv.weight, padding=1), 8, control.norm.weight)[0]
+        expected = x[f] * angle.cos() + control.weight.view(8, 1, 1) * x[f] * angle.sin()  # type: ignore[union-attr]
+        torch.testing.assert_close(out[f], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_fewer_rows_than_strips_take_the_mean_of_neighbours() -> None:
+    control = Control(4, 3, 8, replace(CONFIG, fusion="add"))
+    x, features = torch.zeros(1, 8, 2, 3), torch.randn(1, 4, 3)
+    g = torch.stack([features[0, p] @ control.features.weight[p] for p in range(4)], 1)
+    torch.testing.assert_close(control(x, features, 1)[0, :, :, 0], torch.stack([g[:, :2].mean(1), g[:, 2:].mean(1)], 1))
+
+
+def test_without_gain_the_control_is_the_identity() -> None:
+    control, x = Control(4, 3, 8, replace(CONFIG, gain=0.0)), torch.randn(2, 8, 4, 4)
+    torch.testing.assert_close(control(x, torch.randn(2, 4, 3), 1), x)
+
+
+@pytest.mark.parametrize(("mode", "size"), [("one", 0), ("scalar", 1), ("vector", 8)])
+def test_lambda_has_so_many_numbers(mode: Any, size: int) -> None:
+    weight = Control(4, 3, 8, replace(CONFIG, lambda_mode=mode)).weight
+    assert (0 if weight is None else weight.numel()) == size
+
+
+@pytest.mark.parametrize("norm", ["group", "sigmoid", "minmax"])
+def test_a_norm_of_the_phase(norm: Any) -> None:
+    out = Control(4, 3, 8, replace(CONFIG, norm=norm))(torch.randn(2, 8, 4, 4), torch.randn(2, 4, 3), 1)
+    assert out.isfinite().all()
+
+
+# -- what learns from what -----------------------------------------------------------------------------------------------
+
+VARIANTS = {
+    "whole": {},
+    "high-only": {"low_level": False},
+    "low-only": {"high_level": False},
+    "addition": {"fusion": "add"},
+    "lambda-one": {"lambda_mode": "one"},
+    "no-pixels": {"rebuilt_weight": 0.0},
+    "full-size": {"patch": 1},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_no_gradient_path_is_dead_at_the_first_step(name: str) -> None:
+    model = built(**VARIANTS[name])
+    losses = model(batch(), rng())
+    losses.total().backward()
+    assert losses.total().isfinite()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+        assert parameter.grad.abs().sum() > 0, parameter_name
+    groups = list(model.param_groups())
+    assert sum(len(list(group["params"])) for group in built(**VARIANTS[name]).param_groups()) == len(list(model.parameters()))
+    assert groups[-1]["optimiser"] == "adamw"
+
+
+@pytest.mark.parametrize("backbone", [
+    GaitSetConfig(channels=(4, 6, 8)), GaitPartConfig(channels=(4, 8, 8), strips=(1, 4, 8), pool_after=(1, 2)),
+    GaitGLConfig(stem=(4,), channels=(6, 8, 8)),
+])  # fmt: skip
+def test_other_backbones_plug_in(backbone: Any) -> None:
+    model = built(recogniser=replace(CONFIG.recogniser, backbone=backbone))
+    losses = model(batch(), rng())
+    losses.total().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_the_clip_depends_on_whose_features_steer_it() -> None:
+    model = built(gain=1.0).eval()
+    x0, features = batch().clips["gait"], torch.randn(4, 8, 12)
+    xt, t, _ = model.noise(x0, rng())
+    with torch.no_grad():
+        own, others = model.denoise(xt, t, features), model.denoise(xt, t, features[[1, 0, 3, 2]])
+        assert (own - others).abs().max() > 1e-3
+        low = built(high_level=False).eval()
+        assert torch.equal(low.denoise(xt, t, features), low.denoise(xt, t, features[[1, 0, 3, 2]]))
+
+
+def test_running_statistics_are_those_of_the_real_walks() -> None:
+    model, plain = built().train(), CONFIG.recogniser
+    torch.manual_seed(0)
+    alone = plain.build(2).train()
+    alone.load_state_dict(model.recogniser.state_dict())
+    model(batch(), rng())
+    alone(batch(), rng())
+    for (name, ours), theirs in zip(model.recogniser.named_buffers(), alone.buffers(), strict=True):
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(ours, theirs, msg=name)
+
+
+def test_at_test_time_there_is_no_g() -> None:
+    model = built().eval()
+    del model.denoiser, model.controls
+    with torch.no_grad():
+        assert torch.equal(model.embed(batch()), model.recogniser.embed(batch()))
+
+
+def test_g_learns_to_complete_a_clip() -> None:
+    """Still figures: the clean half shows what the noised half hides."""
+    torch.manual_seed(0)
+    model = built(generated_weight=0.0).train()
+    optimiser = torch.optim.AdamW([*model.denoiser.parameters(), *model.controls.parameters()], lr=3e-3)
+    figure = (F.interpolate(torch.rand(4, 1, 8, 6, generator=rng(1)), size=(64, 44)) > 0.5).float()
+    clip = figure[:, None].repeat(1, 4, 1, 1, 1)
+    still = Batch({"gait": clip}, batch().lengths, batch().subject, batch().rows)
+    overlaps = []
+    for step in range(60):
+        losses = model(still, rng(step))
+        optimiser.zero_grad()
+        losses.terms["rebuilt"].backward()
+        optimiser.step()
+        overlaps.append(float(losses.watch["overlap"]))
+    assert sum(overlaps[-5:]) / 5 > max(0.8, overlaps[0] + 0.1)
+
+
+# -- the U-Net and the config --------------------------------------------------------------------------------------------
+
+
+def test_odd_maps_and_what_does_not_fit() -> None:
+    net = UNet(2, (8, 16, 24), patch=2)
+    assert net(torch.rand(2, 3, 2, 64, 44), torch.tensor([1, 50])).shape == (2, 3, 2, 64, 44)  # 11 columns are halved to 5
+    assert net.places == (8, 16, 24, 16, 8)
+    with pytest.raises(ValueError, match="each a multiple of 8"):
+        UNet(1, (8, 12))
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        replace(CONFIG, clean=1.0)
+    with pytest.raises(ValueError, match="fixed number of frames"):
+        replace(CONFIG, recogniser=replace(CONFIG.recogniser, clip=ClipSpec(frames=(4, 6))))
