@@ -59,8 +59,13 @@ class CoD2Config(MethodConfig):
     def __post_init__(self) -> None:
         if not 0 < self.clean < 1:
             raise ValueError(f"clean is a share of the frames, between 0 and 1; it is {self.clean} (low_level False noises all of them)")
-        if not isinstance(self.recogniser.clip.frames, int) or self.recogniser.backbone.companions:
+        frames = self.recogniser.clip.frames
+        if not isinstance(frames, int) or self.recogniser.backbone.companions:
             raise ValueError("the generated clip needs one input of a fixed number of frames: recogniser.clip.frames 30, say")
+        if self.low_level and not 1 <= round(frames * self.clean) < frames:
+            raise ValueError(
+                f"of {frames} frames, a share of {self.clean} leaves none clean or none to predict: more frames, or another clean"
+            )
 
     def clips(self) -> dict[str, ClipSpec]:
         return self.recogniser.clips()

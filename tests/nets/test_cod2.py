@@ -216,5 +216,7 @@ def test_odd_maps_and_what_does_not_fit() -> None:
         UNet(1, (8, 12))
     with pytest.raises(ValueError, match="between 0 and 1"):
         replace(CONFIG, clean=1.0)
+    with pytest.raises(ValueError, match=r"of 4 frames, a share of 0\.9 leaves none clean or none to predict"):
+        replace(CONFIG, clean=0.9)
     with pytest.raises(ValueError, match="fixed number of frames"):
         replace(CONFIG, recogniser=replace(CONFIG.recogniser, clip=ClipSpec(frames=(4, 6))))
