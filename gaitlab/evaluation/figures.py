@@ -117,7 +117,7 @@ def confusion_figure(confusion: pd.DataFrame, *, title: str = "Confusion") -> Fi
     axes = figure.subplots()
     counts = confusion.to_numpy(float)
     share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    picture = axes.imshow(share, cmap="viridis", vmin=0, vmax=100)
+    picture = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
     axes.set_xticks(range(k), confusion.columns)
     axes.set_yticks(range(k), confusion.index)
     axes.tick_params(length=0)
@@ -125,7 +125,7 @@ def confusion_figure(confusion: pd.DataFrame, *, title: str = "Confusion") -> Fi
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set(xlabel="taken for", ylabel="walks of")
     for (i, j), count in np.ndenumerate(counts):
-        colour = "white" if share[i, j] < 62 else "black"
+        colour = "white" if share[i, j] > 55 else "black"
         axes.text(j, i, f"{count:.0f}\n{share[i, j]:.0f} %", ha="center", va="center", fontsize=8, color=colour)
     figure.colorbar(picture, ax=axes, label="of the class (%)", shrink=0.9)
     return figure
