@@ -1,4 +1,4 @@
-"""CoD2 (Xiong et al., "CoD2: Discriminative and Generative Diffusion for Gait Recognition", AAAI 2026, arXiv 2511.06245).
+"""CoD2 (Xiong et al., "Gait Recognition via Collaborating Discriminative and Generative Diffusion Models", AAAI 2026, arXiv 2511.06245).
 
 A recogniser D and a denoiser G are trained as one. G predicts the clean frames of a clip, in one step, from some of its frames left
 clean (low-level control) and from D's part features (high-level control); the clip that it makes goes back through the same D and is
