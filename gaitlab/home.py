@@ -14,6 +14,11 @@ def cache() -> Path:
     return _folder(os.environ.get("GAITLAB_CACHE") or home() / "cache")
 
 
+def run_named(run: str) -> Path:
+    """Folder of the run that a user means: a folder with checkpoints, or the run's id. It need not be there."""
+    return Path(run) if Path(run).is_dir() else home() / "runs" / run
+
+
 def _folder(path: str | Path) -> Path:
     path = Path(path).expanduser().resolve()
     path.mkdir(parents=True, exist_ok=True)

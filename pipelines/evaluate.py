@@ -1,7 +1,6 @@
 """Test a trained run, also on another data set: `python pipelines/evaluate.py RUN_ID [--root SHARDS] [--protocols NAME ...]`."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -9,7 +8,8 @@ import tyro
 from gaitlab.command import guarded, understood
 from gaitlab.evaluation.protocol import Distance
 from gaitlab.experiment import DataConfig
-from gaitlab.tracking.runs import NoTracker, run_folder
+from gaitlab.home import run_named
+from gaitlab.tracking.runs import NoTracker
 from gaitlab.training.fit import retest
 from gaitlab.training.run import LocalRun
 
@@ -30,7 +30,7 @@ class Arguments:
 
 def main() -> None:
     asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
-    folder = Path(asked.run) if Path(asked.run).is_dir() else run_folder(asked.run)
+    folder = run_named(asked.run)
     data = DataConfig(root=asked.root) if asked.root else None
     summary = retest(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=asked.protocols, distance=asked.distance)
     print(f"\n{summary.text()}")

@@ -14,6 +14,7 @@ from tyro.conf import Positional
 
 from gaitlab.command import guarded, understood
 from gaitlab.experiment import Benchmark
+from gaitlab.home import run_named
 from gaitlab.interop.opengait import export_state
 from gaitlab.interop.opengait.runs import read_run, write_run
 from gaitlab.tracking.runs import Tracker, run_folder
@@ -74,7 +75,7 @@ def give(asked: Export) -> None:
         raise ValueError(f"{asked.out} is there already; name another --out")
     if not asked.out.parent.is_dir():
         raise ValueError(f"there is no folder {asked.out.parent}; make it, or name another --out")
-    folder = Path(asked.run) if Path(asked.run).is_dir() else run_folder(asked.run)
+    folder = run_named(asked.run)
     experiment, method = trained(folder, LocalRun(lambda: folder, device=torch.device("cpu")))
     state = export_state(method)
     partial = asked.out.with_name(f".{asked.out.name}.partial")

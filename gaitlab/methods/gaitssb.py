@@ -100,7 +100,7 @@ class GaitSSB(Method):
 
     def cosines(self, predicted: Tensor, target: Tensor) -> Tensor:
         """Predictions `n p d` against the targets `n p d` of all walks of all ranks: `n p k`; the targets get no gradient."""
-        predicted, target = (F.normalize(x.float() if x.dtype != torch.float64 else x, dim=2) for x in (predicted, target.detach()))
+        predicted, target = (F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=2) for x in (predicted, target.detach()))
         with torch.autocast(predicted.device.type, enabled=False):
             return torch.einsum("npd,kpd->npk", predicted, all_rows(target))
 

@@ -23,7 +23,7 @@ from gaitlab.types import VECTORS, Batch, ClipSpec, Losses, Modality
 Feature = Literal["raw", "normalised", "logits"]
 """raw: the embedding before batch norm; normalised: the neck's feature; logits: the classifier's output, `n p k`."""
 
-NECKS = {"bnneck": BNNeck, "shared": SharedNeck}
+NECKS: dict[str, type[BNNeck] | type[SharedNeck]] = {"bnneck": BNNeck, "shared": SharedNeck}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +85,15 @@ class SupervisedConfig(MethodConfig):
 class Supervised(Method):
     """Backbone, one linear map per part, and the neck."""
 
+    neck: BNNeck | SharedNeck | None
+
     def __init__(self, config: SupervisedConfig, subjects: int) -> None:
         super().__init__()
         self.config = config
         self.backbone = config.backbone.build()
         self.head = PartLinear(self.backbone.parts, self.backbone.channels, config.embedding)
         neck = NECKS.get(config.neck)
-        self.neck = neck and neck(self.backbone.parts, config.embedding, len(config.classes) or subjects)
+        self.neck = neck(self.backbone.parts, config.embedding, len(config.classes) or subjects) if neck else None
 
     def encode(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Embeddings before batch norm, `n p d`."""
@@ -117,8 +119,8 @@ class Supervised(Method):
         raw = self.head(self.features(batch)).float()
         if self.neck is None or self.config.embed_from == "raw":
             return raw
-        features, logits = self.neck(raw)
-        return features if self.config.embed_from == "normalised" else logits
+        features = self.neck.normalised(raw)
+        return features if self.config.embed_from == "normalised" else self.neck.logits(features)
 
     def _label(self, batch: Batch) -> Tensor:
         if not self.config.classes:

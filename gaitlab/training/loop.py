@@ -66,7 +66,7 @@ def train(
     averaged = moving_average(method, experiment.optim.ema) if experiment.optim.ema else None
     tested: Method = averaged.module if averaged else method  # type: ignore[assignment]
     native = all(run.gather(native_bfloat16(device)))
-    precision = resolved(config.precision, native) if state is None else state.get("precision", resolved(config.precision, native))
+    precision = (state or {}).get("precision") or resolved(config.precision, native)
     if run.rank == 0 and (said := remark(config.precision, precision, native)):
         print(said, flush=True)
         tracker.text("precision.txt", said)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from gaitlab.experiment import Experiment, InitConfig, from_dict
-from gaitlab.home import home
+from gaitlab.home import home, run_named
 from gaitlab.method import Method
 from gaitlab.training import checkpoint
 from gaitlab.training.run import LocalRun
@@ -28,7 +28,7 @@ def start_from(method: Method, init: InitConfig, run: LocalRun) -> None:
     """Copy the parts that `init` names into `method`. ValueError, before anything is copied, that names every misfit."""
     if init.run is None or not init.parts:
         return
-    folder = Path(init.run) if Path(init.run).is_dir() else home() / "runs" / init.run
+    folder = run_named(init.run)
     if not folder.is_dir():
         raise ValueError(f"init.run: no run {init.run!r} in {home() / 'runs'}, and no folder of that name")
     earlier, source = trained(folder, run)
