@@ -1,21 +1,19 @@
 """Start a run: in this process, as one of torchrun's, or on Ray. All three end in `training.fit`."""
 
-import json
 import os
 import shlex
 import sys
 from pathlib import Path
 
 from gaitlab.command import Command
-from gaitlab.experiment import Experiment, to_dict
+from gaitlab.experiment import Experiment
 from gaitlab.tracking.runs import NoTracker, Tracker, run_folder
 from gaitlab.training import checkpoint
 from gaitlab.training.fit import fit, prepare
 from gaitlab.training.interrupt import Interrupted
+from gaitlab.training.outcome import keep_config
 from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
 from gaitlab.training.summary import Summary
-
-CONFIG = "experiment.json"
 
 
 def local(command: Command) -> Summary:
@@ -84,17 +82,7 @@ def _tracker(command: Command, data_hash: str, *, system_metrics: bool = True) -
 
 def _announced(experiment: Experiment, tracker: Tracker | NoTracker) -> Path:
     print(f"run {tracker.run_id}; if it is cut short, {resume_line(tracker.run_id)}", flush=True)
-    return _keep_config(experiment, tracker.folder)
-
-
-def _keep_config(experiment: Experiment, folder: Path) -> Path:
-    """The run's config beside its checkpoints, where `--resume` looks for it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / CONFIG).exists():
-        partial = folder / f".{CONFIG}.partial"
-        partial.write_text(json.dumps(to_dict(experiment), indent=1))
-        partial.replace(folder / CONFIG)
-    return folder
+    return keep_config(experiment, tracker.folder)
 
 
 def _farewell(summary: Summary, tracker: Tracker | NoTracker) -> None:

@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "interop": {"types", "method", "methods", "backbones", "nn", "experiment", "losses", "data", "evaluation", "training"},
     "training": {"types", "method", "experiment", "data", "evaluation", "nn", "home"},
     "tracking": {"experiment", "home"},
-    "cluster": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "home"},
+    "sweeps": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "home"},
+    "cluster": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "sweeps", "home"},
     "command": {"experiment", "home", "training"},
     "launch": {"command", "experiment", "data", "training", "tracking", "cluster", "home"},
 }

@@ -129,6 +129,15 @@ class Averages:
         weight = np.mean([self.rank_weights[name] for name in self.headline_sets()], axis=0)
         return np.array([_percent(weight, hit(k)) for k in range(1, DEEPEST + 1)])
 
+    def subjects(self, subject: np.ndarray, hit: np.ndarray) -> pd.DataFrame:
+        """A row for each probe subject: `share` of the headline row (they sum to 1) and `hits`, its part of that row's rank-1 (0 to 1).
+
+        subject: of each probe. hit: `[q, m]`, whether a mate came first. Rank-1 of other subjects is `hits.sum() / share.sum()` of theirs.
+        """
+        weight = np.mean([self.rank_weights[name] for name in self.headline_sets()], axis=0)
+        parts = pd.DataFrame({"subject": subject, "share": weight.sum(1), "hits": (weight * hit).sum(1)})
+        return parts[parts["share"] > 0].groupby("subject", as_index=False).sum()
+
     def matrices(self, hit: np.ndarray) -> dict[str, pd.DataFrame]:
         """Probe set -> mean of `hit` `[q, m]` by probe view (rows) and gallery view (columns), percent; NaN in an empty cell."""
         if not self.by_view:

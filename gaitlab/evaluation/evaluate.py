@@ -94,6 +94,7 @@ def _evaluated(
         ),
         positives=np.concatenate([_thinned(r.to_mates, samples // len(groups)) for r in ranked]),
         negatives=np.concatenate([_thinned(r.to_others, samples // len(groups)) for r in ranked]),
+        subjects=averages.subjects(index["subject"].to_numpy()[chosen.probes], hits < 1),
         curves=open_set.mean([curves[name] for name in averages.headline_sets()]) if curves else {},
     )
 

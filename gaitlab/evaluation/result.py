@@ -24,6 +24,7 @@ class Result:
         one), `group` (gallery view, or ""), place (0: a mate came first), ap, inp (0 to 1, NaN without a mate), mates, ranked
         (walks in that ranking).
     positives, negatives: float32 samples of the distances between walks of the same and of different subjects.
+    subjects: a row for each probe subject of the headline row (`Averages.subjects`): `subject`, `share`, `hits`.
     curves: open set only: FAR, and over it DIR and TAR of the headline row, float64 `[61]`, percent.
     unused: a line about the walks of the split that no set has (`unused`), or "".
     """
@@ -36,6 +37,7 @@ class Result:
     rankings: pd.DataFrame
     positives: np.ndarray
     negatives: np.ndarray
+    subjects: pd.DataFrame
     curves: Mapping[str, np.ndarray] = field(default_factory=dict)
     unused: str = ""
 
@@ -66,8 +68,14 @@ def merged(results: Sequence[Result], protocol: RetrievalProtocol, chosen: Selec
         rankings=pd.concat([r.rankings.assign(set=name) for name, r in zip(names, results, strict=True)], ignore_index=True),
         positives=np.concatenate([result.positives for result in results]),
         negatives=np.concatenate([result.negatives for result in results]),
+        subjects=_pooled([result.subjects for result in counted]),
         curves={kind: np.mean([result.curves[kind] for result in counted], axis=0) for kind in counted[0].curves},
     )
+
+
+def _pooled(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Shares and hits of probe sets that count alike."""
+    return pd.concat([part.set_index("subject") / len(parts) for part in parts]).groupby("subject").sum().reset_index()
 
 
 def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

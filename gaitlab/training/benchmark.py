@@ -26,6 +26,7 @@ from gaitlab.evaluation.unused import unused
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.training.embed import embed
+from gaitlab.training.outcome import Outcome
 from gaitlab.training.run import LocalRun
 from gaitlab.training.summary import Summary
 from gaitlab.types import Modality
@@ -157,8 +158,8 @@ def _report_ranking(
     tables = {"chance": chance(index, protocol)} | {label: r.table for label, r in results.items()}
     rank1 = pd.DataFrame({label: table["rank-1"] for label, table in tables.items()}).T
     rank1.index = pd.MultiIndex.from_product([[protocol.name], rank1.index], names=["benchmark", "rank-1 (%)"])
-    tracker.final({f"{protocol.name}/{row['row']}/{row['metric']}": row["value"] for row in result.rows() if row["value"] is not None})
-    tracker.final({f"{protocol.name}/rank1": result.rank1})
+    metrics = _finals(protocol, result.rows()) | {f"{protocol.name}/rank1": result.rank1}
+    tracker.final(metrics)
     tracker.table(protocol.name, result.table.rename_axis("row").reset_index())
     tracker.table(f"{protocol.name}-rank1", rank1.reset_index())
     tracker.figure(f"{protocol.name}-rank1", bars_figure({label: table["rank-1"] for label, table in tables.items()}))
@@ -168,7 +169,13 @@ def _report_ranking(
         tracker.figure(f"{protocol.name}-open-set", open_set_figure({label: r.curves for label, r in results.items()}))
     for probes in result.matrices:
         tracker.figure(f"{protocol.name}-views-{probes}", views_figure({label: r.matrices[probes] for label, r in results.items()}))
-    return Summary(rank1=rank1, headline=result.rank1)
+    shares = {row.subject: (row.share, row.hits) for row in result.subjects.itertuples()}
+    return Summary(rank1=rank1, headline=result.rank1, outcome=Outcome(metrics=metrics, subjects={protocol.name: shares}))
+
+
+def _finals(protocol: AnyProtocol, rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Cells of a table as a run's final metrics."""
+    return {f"{protocol.name}/{row['row']}/{row['metric']}": row["value"] for row in rows if row["value"] is not None}
 
 
 def _report_classes(
@@ -184,12 +191,12 @@ def _report_classes(
     tables = {"commonest class": floor.table, experiment.name: result.table}
     classes = pd.DataFrame({label: table.loc[ALL].drop("walks") for label, table in tables.items()}).T
     classes.index = pd.MultiIndex.from_product([[protocol.name], classes.index], names=["benchmark", "classes (%)"])
-    tracker.final({f"{protocol.name}/{row['row']}/{row['metric']}": row["value"] for row in result.rows() if row["value"] is not None})
-    tracker.final({f"{protocol.name}/accuracy": result.accuracy})
+    metrics = _finals(protocol, result.rows()) | {f"{protocol.name}/accuracy": result.accuracy}
+    tracker.final(metrics)
     tracker.table(protocol.name, result.table.rename_axis("row").reset_index())
     tracker.table(f"{protocol.name}-confusion", result.confusion.rename_axis("walks of").reset_index())
     tracker.figure(f"{protocol.name}-confusion", confusion_figure(result.confusion))
-    return Summary(classes=classes, headline=result.accuracy, measure="accuracy")
+    return Summary(classes=classes, headline=result.accuracy, measure="accuracy", outcome=Outcome(metrics=metrics))
 
 
 def _report_file(

@@ -18,7 +18,9 @@ from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, DataConfig, Experiment
 from gaitlab.method import Method
 from gaitlab.training.benchmark import check, report, score
+from gaitlab.training.cost import inference_cost
 from gaitlab.training.loop import train
+from gaitlab.training.outcome import write_outcome
 from gaitlab.training.run import LocalRun
 from gaitlab.training.summary import Summary
 from gaitlab.training.trained import trained
@@ -50,7 +52,13 @@ def fit(experiment: Experiment, run: LocalRun, tracker: Any, *, resume: bool = F
         data_hash=store.hash, validate=validate if validation else None, resume=resume,
     )  # fmt: skip
     tracker.figure("clips", clip_sheet(*_first_clips(feed)))
-    return Summary.of([report(experiment, network, tested, p, run, tracker, store) for tested, p in tests])
+    summary = Summary.of([report(experiment, network, tested, p, run, tracker, store) for tested, p in tests])
+    if run.rank == 0:
+        cost = {f"cost/{name}": value for name, value in inference_cost(network, experiment.method, store).items()}
+        tracker.final(cost)
+        summary = replace(summary, outcome=replace(summary.outcome, metrics={**summary.outcome.metrics, **cost}))
+        write_outcome(run.results, summary.outcome)
+    return summary
 
 
 def prepare(

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from gaitlab.training.outcome import Outcome
+
 
 @dataclass(frozen=True)
 class Summary:
     """rank1: percent, a row for each (benchmark, method), a column for each probe set; NaN where a test lacks it.
 
     classes: percent, a row for each (benchmark, method) that tells classes apart. files: a line for each file for a server.
+    outcome: all figures, for tables over many runs.
     headline: rank-1 (or accuracy, as `measure` says) of the network in the first test that has one, as its protocol defines it.
     """
 
@@ -20,6 +23,7 @@ class Summary:
     files: tuple[str, ...] = ()
     headline: float = float("nan")
     measure: str = "rank-1"
+    outcome: Outcome = field(default_factory=Outcome)
 
     @classmethod
     def of(cls, tests: Sequence["Summary"]) -> "Summary":
@@ -31,6 +35,10 @@ class Summary:
             files=tuple(line for t in tests for line in t.files),
             headline=first.headline,
             measure=first.measure,
+            outcome=Outcome(
+                metrics={name: value for t in tests for name, value in t.outcome.metrics.items()},
+                subjects={name: parts for t in tests for name, parts in t.outcome.subjects.items()},
+            ),
         )
 
     def text(self) -> str:

@@ -1,0 +1,236 @@
+"""The memory of a sweep: an Optuna study in a database, which outlives every process and opens in optuna-dashboard.
+
+One driver works on a study at a time (`Study.open` holds its lock). What a killed driver left running is handed out again first, under
+the same number and into the same run, so no trial is done twice and none is lost.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from gaitlab.experiment import Experiment, differences, to_dict
+from gaitlab.home import home
+from gaitlab.sweeps.sweep import Choice, Range, Sweep, Uniform, label, of_point, of_row
+
+RUN, CAUSE, ROW, SEED = "run", "cause", "row", "seed"
+"""Attributes of a trial: MLflow run id; why it failed; an ablation's line; seed."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a sweep. state: WAITING | RUNNING | COMPLETE | PRUNED | FAIL. row: an ablation's line, else ""."""
+
+    number: int
+    state: str
+    row: str
+    seed: int
+    point: Mapping[str, Any]
+    run: str
+    cause: str
+    values: Sequence[float]
+    seconds: float
+
+
+def default_storage() -> str:
+    """$GAITLAB_STUDIES, any SQL URL that Optuna takes, or the SQLite file in gaitlab's home."""
+    return os.environ.get("GAITLAB_STUDIES") or f"sqlite:///{home() / 'sweeps.db'}"
+
+
+class Study:
+    """Opened by `Study.open` to run trials, or by `Study.read` to look at them."""
+
+    def __init__(self, sweep: Sweep, study: optuna.Study, storage: str, lock: FileLock | None) -> None:
+        self.sweep, self.optuna, self.storage, self._lock = sweep, study, storage, lock
+        self._left = [t.number for t in study.get_trials(states=(TrialState.RUNNING,))] if lock else []
+
+    @classmethod
+    def open(cls, sweep: Sweep, storage: str | None = None) -> "Study":
+        """The sweep's study, made on first use. ValueError if another driver has it, or if it was begun with another sweep."""
+        storage = storage or default_storage()
+        lock = FileLock(_folder() / f"{sweep.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ValueError(f"sweep {sweep.name} is being run by another process; wait for it, or stop it") from None
+        with FileLock(_folder() / "database.lock"):  # parallel first uses of a database break each other
+            study = optuna.create_study(
+                study_name=sweep.name,
+                storage=_storage(storage),
+                directions=[goal.goal for goal in sweep.goals],
+                sampler=_sampler(sweep),
+                load_if_exists=True,
+            )
+        now, begun = to_dict(sweep), study.user_attrs.get("sweep")
+        if begun and (changed := _changed(begun, now)):
+            lock.release()
+            raise ValueError(f"sweep {sweep.name} was begun with other values ({'; '.join(changed[:3])}); give --name NEW_NAME")
+        study.set_user_attr("sweep", now)
+        opened = cls(sweep, study, storage, lock)
+        opened._enqueue()
+        return opened
+
+    @classmethod
+    def read(cls, sweep: Sweep, storage: str | None = None) -> "Study":
+        """The study as it is. ValueError if the sweep was never begun."""
+        storage = storage or default_storage()
+        try:
+            study = optuna.load_study(study_name=sweep.name, storage=_storage(storage))
+        except KeyError:
+            raise ValueError(f"sweep {sweep.name} has no trials yet; start it: python pipelines/sweep.py {sweep.name}") from None
+        return cls(sweep, study, storage, None)
+
+    def close(self) -> None:
+        if self._lock:
+            self._lock.release()
+
+    @property
+    def parent(self) -> str | None:
+        """MLflow run of the sweep itself."""
+        return self.optuna.user_attrs.get("parent")
+
+    @parent.setter
+    def parent(self, run: str) -> None:
+        self.optuna.set_user_attr("parent", run)
+
+    def trials(self) -> list[Trial]:
+        """All trials, by number."""
+        return [self._trial(t) for t in self.optuna.get_trials(deepcopy=False)]
+
+    def next(self) -> tuple[Trial, Experiment] | None:
+        """The trial to start now: one that was left running, else one that waits or a newly drawn one; None if there is none."""
+        if self._left:
+            return self._given(self._left.pop(0))
+        waiting = self.optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        begun = len(self.optuna.get_trials(deepcopy=False)) - len(waiting)
+        if not waiting and (self.sweep.rows or begun >= self.sweep.trials):
+            return None
+        number = self.optuna.ask({path: _distribution(range_) for path, range_ in self.sweep.space.items()}).number
+        if self.sweep.space:
+            self._set(number, SEED, self.sweep.seeds[number % len(self.sweep.seeds)])
+        return self._given(number)
+
+    def begun(self, number: int, run: str) -> None:
+        """The trial has an MLflow run."""
+        self._set(number, RUN, run)
+
+    def completed(self, number: int, metrics: Mapping[str, float]) -> None:
+        """The trial's final figures. A figure that it should be judged by and lacks makes it a failed one."""
+        lacking = [goal.metric for goal in self.sweep.goals if goal.metric not in metrics]
+        if lacking:
+            self.failed(number, f"no figure {', '.join(lacking)}; there are {', '.join(metrics) or 'none'}")
+        else:
+            self.optuna.tell(number, [metrics[goal.metric] for goal in self.sweep.goals])
+
+    def scored(self, number: int, step: int, score: float) -> None:
+        """An evaluation on the way, which optuna-dashboard draws and a pruned trial is remembered by."""
+        if len(self.sweep.goals) == 1:
+            trial = optuna.Trial(self.optuna, self._id(number))
+            trial.report(score, step)
+
+    def pruned(self, number: int) -> None:
+        """Stopped early."""
+        self.optuna.tell(number, state=TrialState.PRUNED)
+
+    def failed(self, number: int, cause: str) -> None:
+        self._set(number, CAUSE, cause)
+        self.optuna.tell(number, state=TrialState.FAIL)
+
+    def retry_failed(self) -> int:
+        """An ablation's failed trials wait again, and a search's points are drawn again; returns how many."""
+        trials = self.trials()
+        done = {(t.row, t.seed) for t in trials if t.state != "FAIL"}
+        again = [t for t in trials if t.state == "FAIL" and not (self.sweep.rows and (t.row, t.seed) in done)]
+        for trial in again:
+            self._wait(trial.row, trial.seed, self.optuna.trials[trial.number].params)
+        return len(again)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _enqueue(self) -> None:
+        """Every line of an ablation with every seed, once; those that wait are asked for in this order."""
+        there = {(t.row, t.seed) for t in self.trials()}
+        for seed in self.sweep.seeds:
+            for row in self.sweep.rows:
+                if (row, seed) not in there:
+                    self._wait(row, seed, {})
+
+    def _wait(self, row: str, seed: int, point: dict[str, Any]) -> None:
+        self.optuna.enqueue_trial(point, user_attrs={ROW: row, SEED: seed})
+
+    def _given(self, number: int) -> tuple[Trial, Experiment]:
+        trial = self._trial(self.optuna.get_trials(deepcopy=False)[number])
+        if self.sweep.rows:
+            return trial, of_row(self.sweep, trial.row, trial.seed)
+        return trial, of_point(self.sweep, number, trial.point)
+
+    def _trial(self, frozen: FrozenTrial) -> Trial:
+        return Trial(
+            number=frozen.number,
+            state=frozen.state.name,
+            row=frozen.user_attrs.get(ROW, ""),
+            seed=frozen.user_attrs.get(SEED, self.sweep.seeds[0]),
+            point={path: _value(self.sweep.space[path], drawn) for path, drawn in frozen.params.items()},
+            run=frozen.user_attrs.get(RUN, ""),
+            cause=frozen.user_attrs.get(CAUSE, ""),
+            values=tuple(frozen.values or ()),
+            seconds=frozen.duration.total_seconds() if frozen.duration else 0.0,
+        )
+
+    def _id(self, number: int) -> int:
+        return self.optuna.get_trials(deepcopy=False)[number]._trial_id
+
+    def _set(self, number: int, key: str, value: Any) -> None:
+        optuna.Trial(self.optuna, self._id(number)).set_user_attr(key, value)
+
+
+MAY_CHANGE = ("trials:", "title:", "source:", "published", "baseline", "base.scale.", "seeds", "stopper:", "grace:")
+"""What may be another when a sweep goes on: more trials, seeds or rows, another cluster, what its table says beside the figures."""
+
+
+def _changed(begun: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs and decides a trial's number; a row may be added."""
+    old = now | {"rows": {row: fields for row, fields in now.get("rows", {}).items() if row in begun.get("rows", {})}}
+    return [line for line in differences(begun, old) if not line.startswith(MAY_CHANGE)]
+
+
+def _distribution(range_: Range) -> BaseDistribution:
+    if isinstance(range_, Choice):
+        return CategoricalDistribution([label(value) for value in range_.values])
+    if isinstance(range_, Uniform):
+        return FloatDistribution(range_.low, range_.high, log=range_.log)
+    return IntDistribution(range_.low, range_.high, step=range_.step)
+
+
+def _value(range_: Range, drawn: Any) -> Any:
+    """What a field gets for what the study remembers: choices are remembered by their labels."""
+    if isinstance(range_, Choice):
+        return next(value for value in range_.values if label(value) == drawn)
+    return drawn
+
+
+def _sampler(sweep: Sweep) -> optuna.samplers.BaseSampler:
+    seed = sweep.seeds[0]
+    if sweep.sampler == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    if sweep.sampler == "nsgaii":
+        return optuna.samplers.NSGAIISampler(seed=seed)
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(8, max(3, sweep.trials // 3)), constant_liar=True)
+
+
+def _storage(url: str) -> optuna.storages.BaseStorage:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite:") else {"pool_pre_ping": True}
+    return optuna.storages.RDBStorage(url, engine_kwargs=options)
+
+
+def _folder() -> Path:
+    folder = home() / "sweeps"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,56 @@
+"""What a run leaves in its folder besides checkpoints: its experiment from the start, its figures at the end."""
+
+import json
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from gaitlab.experiment import Experiment, to_dict
+
+CONFIG, FIGURES = "experiment.json", "outcome.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """metrics: every final figure, e.g. `walkers/rank1`, percent. subjects: protocol -> probe subject -> (share, hits) of its headline
+    (`evaluation.averages`), which a bootstrap over identities resamples."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    subjects: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+
+
+def keep_config(experiment: Experiment, folder: Path) -> Path:
+    """The experiment into the run's folder, where `--resume` and sweeps look for it, unless it is there; returns the folder."""
+    if not (folder / CONFIG).exists():
+        _write(folder / CONFIG, json.dumps(to_dict(experiment), indent=1))
+    return folder
+
+
+def write_outcome(folder: Path, outcome: Outcome) -> None:
+    """The figures into the run's folder."""
+    _write(folder / FIGURES, json.dumps(asdict(outcome), indent=1))
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def read_outcome(folder: Path) -> Outcome | None:
+    """What a run left; None if it is not finished. A value that JSON has no number for is NaN."""
+    path = folder / FIGURES
+    if not path.exists():
+        return None
+    try:
+        plain = json.loads(path.read_text())
+        return Outcome(
+            metrics={str(k): float(v) if v is not None else math.nan for k, v in plain["metrics"].items()},
+            subjects={p: {s: (float(a), float(b)) for s, (a, b) in of.items()} for p, of in plain["subjects"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it, and the run is tested again") from None
