@@ -1,24 +1,22 @@
 """What the tracker asks of MLflow; imported here and nowhere else, inside functions, since the import takes 2 s."""
 
+import hashlib
 import json
 import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gaitlab.experiment import Experiment, flatten
 from gaitlab.home import home
+from gaitlab.tracking.spool import Point
 
-
-class Point(NamedTuple):
-    """One value of a curve; time in ms since 1970."""
-
-    key: str
-    value: float
-    step: int
-    time: int
+START = "gaitlab.start"
+"""Tag by which a run is found again whose creation was asked for, but not answered."""
 
 
 def default_uri() -> str:
@@ -27,9 +25,16 @@ def default_uri() -> str:
 
 
 def absolute(uri: str) -> str:
-    """A SQLite file's path made absolute, since workers and jobs run in other folders."""
+    """A SQLite file's path made absolute, since workers and jobs run in other folders. ValueError if a database's driver is missing."""
+    if uri.startswith(("postgresql:", "postgresql+psycopg:")) and find_spec("psycopg") is None:
+        raise ValueError(f"the tracking store {without_password(uri)} needs a driver: pip install 'gaitlab[postgres]'")
     database = database_file(uri)
     return uri if database is None else f"sqlite:///{database.expanduser().resolve()}"
+
+
+def without_password(uri: str) -> str:
+    """`uri` as it may be printed."""
+    return re.sub(r"(?<=://)([^:/@]*):[^@/]*@", r"\1:***@", uri)
 
 
 def database_file(uri: str) -> Path | None:
@@ -38,21 +43,21 @@ def database_file(uri: str) -> Path | None:
 
 
 def open_store(uri: str) -> Any:
-    """A client. The first one creates the database (1.5-5 s), one process at a time: parallel migrations break each other."""
+    """A client. A database's first one makes its tables (1.5-5 s), one process at a time: parallel migrations break each other."""
     quiet = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
-    brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+    brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
     for name, value in (quiet | brief).items():
         os.environ.setdefault(name, value)
     from filelock import FileLock
     from mlflow import MlflowClient
 
-    database = database_file(uri)
-    if database is None:
+    if uri.startswith("http"):
         return MlflowClient(tracking_uri=uri)
+    database = database_file(uri) or home() / f"mlflow-{hashlib.sha256(uri.encode()).hexdigest()[:12]}"
     database.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{database}.lock"):
         return MlflowClient(tracking_uri=uri)
@@ -65,17 +70,25 @@ def tags_of(run_id: str) -> dict[str, str]:
     return dict(open_store(default_uri()).get_run(run_id).data.tags)
 
 
-def create_run(client: Any, uri: str, experiment: Experiment, tags: Mapping[str, str], parent: str | None) -> str:
-    """A new run with its parameters; the MLflow experiment is $MLFLOW_EXPERIMENT_NAME or "gaitlab"."""
+def create_run(client: Any, uri: str, experiment: Experiment, tags: Mapping[str, str], parent: str | None, token: str) -> str:
+    """The run that was begun under `token`, with its parameters; the MLflow experiment is $MLFLOW_EXPERIMENT_NAME or "gaitlab".
+
+    A request that was carried out but not answered, and so made again, leaves twins; all but the first of them go.
+    """
     from mlflow.entities import Param
 
     family = _experiment_id(client, uri, os.environ.get("MLFLOW_EXPERIMENT_NAME") or "gaitlab")
-    nested = {"mlflow.parentRunId": parent} if parent else {}
-    run_id = client.create_run(family, run_name=experiment.name, tags={**tags, **nested}).info.run_id
+    search = partial(client.search_runs, [family], f"tags.`{START}` = '{token}'", order_by=["attributes.start_time ASC"])
+    if not search():
+        nested = {"mlflow.parentRunId": parent} if parent else {}
+        client.create_run(family, run_name=experiment.name, tags={**tags, **nested, START: token})
+    run, *twins = search()
+    for twin in twins:
+        client.delete_run(twin.info.run_id)
     params = [Param(legal(key), str(value)[:6000]) for key, value in flatten(experiment).items()]
     for start in range(0, len(params), 100):
-        client.log_batch(run_id, params=params[start : start + 100])
-    return str(run_id)
+        client.log_batch(run.info.run_id, params=params[start : start + 100])
+    return str(run.info.run_id)
 
 
 def reopen_run(client: Any, run_id: str, tags: Mapping[str, str]) -> None:
@@ -91,14 +104,19 @@ def reopen_run(client: Any, run_id: str, tags: Mapping[str, str]) -> None:
 
 
 def _experiment_id(client: Any, uri: str, name: str) -> str:
-    """The MLflow experiment, made on first use; a SQLite store has its artifacts beside it (MLflow: in the working folder)."""
+    """The MLflow experiment, made on first use.
+
+    A server decides where artifacts lie; those of a SQLite file lie beside it, of another database in gaitlab's home, so that
+    all machines need the same one (MLflow's default is the working folder).
+    """
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
     if found is None:
         database = database_file(uri)
+        folder = None if uri.startswith("http") else (database.parent if database else home()) / "mlartifacts"
         try:
-            return str(client.create_experiment(name, artifact_location=database and (database.parent / "mlartifacts").as_uri()))
+            return str(client.create_experiment(name, artifact_location=folder and folder.as_uri()))
         except MlflowException:  # another process was faster
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -112,14 +130,14 @@ def last_steps(client: Any, run_id: str) -> dict[str, int]:
     return {key: max(metric.step for metric in client.get_metric_history(run_id, key)) for key in keys}
 
 
-def send_points(client: Any, run_id: str | None, points: Sequence[Point]) -> None:
+def send_points(client: Any, run_id: str, points: Sequence[Point]) -> None:
     """At most 1000 points in one request."""
     from mlflow.entities import Metric
 
     client.log_batch(run_id, metrics=[Metric(p.key, p.value, p.time, p.step) for p in points])
 
 
-def send_artifact(client: Any, run_id: str | None, file: Path, path: Path) -> None:
+def send_artifact(client: Any, run_id: str, file: Path, path: Path) -> None:
     """Upload `file` as the run's artifact `path`; a table is also named in the tag by which the UI and `load_table` find it."""
     folder = path.parent.as_posix()
     client.log_artifact(run_id, str(file), None if folder == "." else folder)
@@ -140,5 +158,5 @@ def watch_machine(run_id: str, uri: str) -> Any:
 
 
 def legal(name: str) -> str:
-    """`name` with what MLflow refuses in a name replaced by `_`."""
-    return re.sub(r"[^\w\-. :/]", "_", name)
+    """`name` with what MLflow refuses in a name replaced by `_`, and no longer than it takes."""
+    return re.sub(r"[^\w\-. :/]", "_", name)[:250]
