@@ -6,6 +6,7 @@ A run's name in Ray is its MLflow run id. Ray resumes by name, so a new run alwa
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,12 @@ class RayRun(LocalRun):
             return checkpoint.newest(Path(folder))
 
 
-def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri: str | None, resume: bool) -> Summary:
+def launch(
+    experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri: str | None, resume: bool, callbacks: Sequence[Any] = ()
+) -> Summary:
     """Train and test `experiment` on Ray's workers; returns what `fit` returned on rank 0.
 
+    callbacks: of Ray Train's run, e.g. one that tells Tune what is reported.
     Starts a cluster on this machine if there is none to join. Raises ray.train.WorkerGroupError after `scale.max_failures`.
     """
     scale = experiment.scale
@@ -99,6 +103,7 @@ def launch(experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri:
             ),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
             failure_config=ray.train.FailureConfig(max_failures=scale.max_failures),
+            callbacks=list(callbacks),
         ),
     )  # fmt: skip
     try:

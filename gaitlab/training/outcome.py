@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from gaitlab.experiment import Experiment, to_dict
+from gaitlab.experiment import Experiment, from_dict, to_dict
 
 CONFIG, FIGURES = "experiment.json", "outcome.json"
 
@@ -26,6 +26,12 @@ def keep_config(experiment: Experiment, folder: Path) -> Path:
     if not (folder / CONFIG).exists():
         _write(folder / CONFIG, json.dumps(to_dict(experiment), indent=1))
     return folder
+
+
+def read_config(folder: Path) -> Experiment:
+    """The experiment that `keep_config` put there."""
+    experiment: Experiment = from_dict(json.loads((folder / CONFIG).read_text()))
+    return experiment
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:

@@ -11,6 +11,17 @@ TINY = WalkersSource(name="walkers-tiny", train_subjects=6, validation_subjects=
 DEMO = WalkersSource(train_subjects=120, validation_subjects=10, test_subjects=50, modalities=("silhouette",))
 """A minute or two on two cores."""
 
+MINI = WalkersSource(
+    name="walkers-mini",
+    train_subjects=100,
+    validation_subjects=100,
+    test_subjects=300,
+    views=(72, 108),
+    frames=(20, 24),
+    modalities=("silhouette",),
+)
+"""Ablations on a laptop: two views a little before and behind the side, short walks; half a minute on two cores."""
+
 STANDARD = WalkersSource(name="walkers-standard", train_subjects=1000, validation_subjects=100, test_subjects=100)
 """130,000 walks; what methods are compared on."""
 
@@ -32,6 +43,7 @@ WILD = WildWalkersSource(train_subjects=500, validation_subjects=50, test_subjec
 PRESETS: dict[str, Generated] = {
     "walkers": DEMO,
     "walkers-tiny": TINY,
+    "walkers-mini": MINI,
     "walkers-standard": STANDARD,
     "walkers-large": LARGE,
     "walkers-cc": CLOTHES,

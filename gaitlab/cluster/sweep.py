@@ -1,0 +1,256 @@
+"""A sweep's trials on Ray Tune: as many at a time as the cluster has room for, each the very run that a single launch would be.
+
+The study (`sweeps.study`), the runs' folders and MLflow remember everything; Tune only schedules, so nothing of its own is restored: after
+kill -9 the same command starts a new Tune run, whose first trials are those that were left, in their old runs, from their checkpoints.
+A trial of one worker trains in its own process; one of several starts them by Ray Train.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import traceback
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.integration.ray_train import TuneReportCallback
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.search import Searcher
+
+from gaitlab.cluster import run as ray_train
+from gaitlab.cluster.connect import start_ray
+from gaitlab.cluster.ingest import ray_map
+from gaitlab.experiment import Experiment, ScaleConfig
+from gaitlab.home import home
+from gaitlab.sweeps.finished import finished, note_finished
+from gaitlab.sweeps.progress import Progress
+from gaitlab.sweeps.study import Study
+from gaitlab.sweeps.sweep import Sweep, experiments
+from gaitlab.tracking.runs import Tracker, run_folder
+from gaitlab.training.fit import fit, prepare
+from gaitlab.training.outcome import keep_config, read_config, read_outcome
+from gaitlab.training.run import LocalRun
+
+LOG = "log.txt"
+"""What a trial prints, in its run's folder."""
+
+
+def launch(sweep: Sweep, *, storage: str | None = None, concurrency: int | None = None, retry: bool = False, fresh: bool = False) -> Study:
+    """Run what is left of the sweep; returns its study, closed.
+
+    concurrency: trials at a time; as many as have room now if not given. retry: failed trials run again. fresh: runs that other sweeps have
+    finished are repeated. ValueError, before anything starts, for whatever can be known without training: paths, types, data, room, a
+    choice by test identities.
+    """
+    planned = list(experiments(sweep))
+    start_ray()
+    for experiment in planned:
+        prepare(experiment, experiment.scale.workers, ray_map)
+    places = concurrency or _room(sweep.base.scale)
+    study = Study.open(sweep, storage)
+    try:
+        if retry:
+            study.retry_failed()
+        hash_ = prepare(sweep.base, sweep.base.scale.workers)[0].hash
+        tags = {"sweep": sweep.name}
+        base = replace(sweep.base, name=sweep.name)
+        with Tracker.start(base, data_hash=hash_, run_id=study.parent, tags=tags, system_metrics=False) as parent:
+            if study.parent is None:
+                study.parent = parent.run_id
+            print(f"{sweep.name}: {len(study.trials()) if sweep.rows else sweep.trials} trials, {places} at a time", flush=True)
+            _tune(_Trials(study, parent, Progress(sweep, places), fresh=fresh), places)
+    finally:
+        study.close()
+    return study
+
+
+def _room(scale: ScaleConfig) -> int:
+    """Trials that the cluster can run at a time."""
+    there = ray.cluster_resources()
+    asked = {"CPU": scale.workers * scale.cpus_per_worker, "GPU": scale.workers * scale.gpus_per_worker}
+    room = min(int(there.get(kind, 0) // amount) for kind, amount in asked.items() if amount)
+    if room < 1:
+        has = " and ".join(f"{there.get(kind, 0):g} {kind}s" for kind in asked)
+        wants = " and ".join(f"{amount} {kind}s" for kind, amount in asked.items() if amount)
+        raise ValueError(f"a trial wants {wants}, the cluster has {has}: fewer --base.scale.workers, or --concurrency N for one that grows")
+    return room
+
+
+def _tune(trials: "_Trials", places: int) -> None:
+    """One Tune run over what the study hands out."""
+    sweep = trials.study.sweep
+    scale, folder = sweep.base.scale, home() / "tune" / uuid.uuid4().hex
+    one = {"CPU": scale.cpus_per_worker, "GPU": scale.gpus_per_worker}
+    several = {"CPU": 0.01}  # only waits; its workers have places of their own
+    work = tune.with_parameters(_trial, home=str(home()), uri=trials.parent.uri, parent=trials.parent.run_id)
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it looks for result files, which the runs' own ones replace
+    quiet = {
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    }
+    for name, value in quiet.items():
+        os.environ.setdefault(name, value)
+    tuner = tune.Tuner(
+        tune.with_resources(work, one if scale.workers == 1 else several),
+        tune_config=tune.TuneConfig(search_alg=trials, scheduler=_scheduler(sweep), num_samples=-1, max_concurrent_trials=places),
+        run_config=tune.RunConfig(
+            name=sweep.name,
+            storage_path=str(folder),
+            failure_config=tune.FailureConfig(max_failures=scale.max_failures),
+            callbacks=[_Shown(trials)],
+            verbose=0,
+        ),
+    )
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scheduler(sweep: Sweep) -> TrialScheduler:
+    steps, every = sweep.base.train.steps, sweep.base.train.evaluate_every
+    by: dict[str, Any] = {"time_attr": "step", "metric": "validation", "mode": "max"}
+    if sweep.stopper == "asha":
+        return ASHAScheduler(**by, max_t=steps + 1, grace_period=sweep.grace or every, reduction_factor=2)
+    if sweep.stopper == "median":
+        return MedianStoppingRule(**by, grace_period=sweep.grace or every, min_samples_required=3)
+    return FIFOScheduler()
+
+
+class _Trials(Searcher):
+    """Between study and Tune: what is next, and how it ended."""
+
+    def __init__(self, study: Study, parent: Tracker, progress: Progress, *, fresh: bool) -> None:
+        super().__init__()
+        self.study, self.parent, self.progress, self.fresh = study, parent, progress, fresh
+        self.running: dict[str, tuple[int, Experiment, str, str]] = {}  # Tune's id -> number, experiment, data hash, run
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        while given := self.study.next():
+            trial, experiment = given
+            data = prepare(experiment, experiment.scale.workers)[0].hash
+            if not trial.run and not self.fresh and (shared := finished(experiment, data)):
+                self.study.begun(trial.number, shared)
+                self._completed(trial.number, shared)
+                continue
+            run = trial.run or self._new_run(trial.number, experiment, data)
+            self.running[trial_id] = trial.number, experiment, data, run
+            return {"run": run, "data": data}
+        return Searcher.FINISHED
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        if "validation" in result and not result.get("ended"):
+            self.study.scored(self.running[trial_id][0], int(result["step"]), float(result["validation"]))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        number, experiment, data, run = self.running.pop(trial_id)
+        ended = bool(result and result.get("ended"))
+        if error:
+            self._failed(number, run, "its process died, by a signal or for lack of memory")
+        elif ended and result and result["cause"]:
+            self._failed(number, run, result["cause"])
+        elif ended:
+            self._completed(number, run)
+            note_finished(experiment, data, run)
+        else:
+            self.study.pruned(number)
+            self._close(run, experiment, data, "KILLED")
+        self._log()
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is saved as it changes."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher, and never takes this one back."""
+        return {}
+
+    def _new_run(self, number: int, experiment: Experiment, data: str) -> str:
+        """An MLflow run under the sweep's, and its folder; the trial reopens it."""
+        tags = {"sweep": self.study.sweep.name, "trial": str(number)}
+        tracker = Tracker.start(experiment, data_hash=data, parent=self.parent.run_id, tags=tags, uri=self.parent.uri, system_metrics=False)
+        run = tracker.run_id
+        self.study.begun(number, run)
+        keep_config(experiment, run_folder(run))
+        tracker.finish("SCHEDULED")
+        return run
+
+    def _completed(self, number: int, run: str) -> None:
+        outcome = read_outcome(run_folder(run))
+        assert outcome is not None
+        self.study.completed(number, outcome.metrics)
+
+    def _failed(self, number: int, run: str, cause: str) -> None:
+        self.study.failed(number, cause)
+        print(f"{self.study.sweep.name}: trial {number} failed: {cause}\n  its log: {run_folder(run) / LOG}", flush=True)
+
+    def _close(self, run: str, experiment: Experiment, data: str, status: str) -> None:
+        """A stopped trial's process is gone without a word; its MLflow run would stay RUNNING."""
+        Tracker.start(experiment, data_hash=data, run_id=run, uri=self.parent.uri, system_metrics=False).finish(status)
+
+    def _log(self) -> None:
+        trials = self.study.trials()
+        self.progress.show(trials)
+        ended = [t for t in trials if t.state in ("COMPLETE", "PRUNED", "FAIL")]
+        values = [t.values[0] for t in ended if t.values]
+        best = {"sweep/best": max(values)} if values and self.study.sweep.goals[0].goal == "maximize" else {}
+        failed = sum(t.state == "FAIL" for t in ended)
+        self.parent.log(len(ended), {"sweep/ended": float(len(ended)), "sweep/failed": float(failed), **best})
+
+
+class _Shown(tune.Callback):
+    """A line a minute while nothing ends."""
+
+    def __init__(self, trials: _Trials) -> None:
+        self.trials = trials
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self.trials.progress.show(self.trials.study.trials(), changed=False)
+
+
+def _trial(config: dict[str, str], *, home: str, uri: str, parent: str) -> None:
+    """What Tune runs: a trial's run from where it stands to its figures. Errors are told, not raised: raised, Tune would try again."""
+    os.environ["GAITLAB_HOME"] = home
+    folder = run_folder(config["run"])
+    cause = ""
+    with (folder / LOG).open("a", buffering=1) as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        try:
+            if read_outcome(folder) is None:  # else only the word of it was lost
+                _run(read_config(folder), config, uri)
+        except Exception as error:  # noqa: BLE001  (one trial does not end the sweep)
+            traceback.print_exc()
+            cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+    tune.report({"ended": True, "cause": cause})
+
+
+def _run(experiment: Experiment, config: Mapping[str, str], uri: str) -> None:
+    run, data, folder = config["run"], config["data"], run_folder(config["run"])
+    if experiment.scale.workers > 1:
+        callbacks = [TuneReportCallback()]
+        ray_train.launch(experiment, data_hash=data, run_id=run, tracking_uri=uri, resume=True, callbacks=callbacks)
+        return
+    with Tracker.start(experiment, data_hash=data, run_id=run, uri=uri) as tracker:
+        local = LocalRun(lambda: folder, keep=experiment.train.keep)
+        fit(experiment, local, _Telling(tracker, tune.report), resume=True)
+
+
+class _Telling:
+    """A tracker whose evaluations Tune hears of, too."""
+
+    def __init__(self, tracker: Tracker, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._tracker, self._tell = tracker, tell
+        self.final, self.flush, self.table = tracker.final, tracker.flush, tracker.table
+        self.figure, self.text = tracker.figure, tracker.text
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._tracker.log(step, metrics)
+        if "validation" in metrics:
+            self._tell({"step": step, "validation": metrics["validation"]})

@@ -1,0 +1,78 @@
+"""Run a sweep to its end: `python pipelines/sweep.py NAME [--base.field.path value ...]`; without a name, what there is.
+
+Killed and started again it goes on: no finished trial is repeated. The same line runs on a cluster:
+`ray job submit --address URL --working-dir . -- python pipelines/sweep.py NAME`.
+"""
+
+import difflib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import tyro
+
+from experiments import SWEEPS
+from gaitlab.command import guarded, understood
+from gaitlab.experiment import Experiment
+from gaitlab.sweeps.sweep import Sweep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What can be said about a sweep on the command line; what it varies is a value in `experiments/`."""
+
+    name: str
+    """Another name makes another sweep, with trials of its own."""
+    base: Experiment
+    """What all trials share."""
+    seeds: tuple[int, ...]
+    """Ablation: every row with each. Search: trial i has seed i modulo their number."""
+    trials: int
+    """Search: trials in all."""
+    stopper: Literal["none", "asha", "median"]
+    """Search: which trials end early, by the validation score every --base.train.evaluate-every steps."""
+    grace: int
+    """Steps before a trial may be stopped; 0: until its first evaluation."""
+    storage: str | None = None
+    """Optuna's database, any SQL URL; $GAITLAB_STUDIES, or sweeps.db in gaitlab's home, if not given."""
+    concurrency: int | None = None
+    """Trials at a time; as many as the cluster has room for if not given, so give it for one that grows."""
+    retry_failed: bool = False
+    """Failed trials run again."""
+    fresh: bool = False
+    """Runs that other sweeps have finished are repeated."""
+
+
+def sweep_called(name: str) -> Sweep:
+    """ValueError with a suggestion if there is none."""
+    if name in SWEEPS:
+        return SWEEPS[name]
+    near = difflib.get_close_matches(name, SWEEPS, n=1, cutoff=0.4)
+    raise ValueError(f"unknown sweep {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(SWEEPS)}"))
+
+
+def asked(arguments: list[str]) -> tuple[Sweep, Command]:
+    """The sweep that the arguments name, as they change it, and how to run it."""
+    sweep = sweep_called(arguments[0])
+    default = Command(name=sweep.name, base=sweep.base, seeds=sweep.seeds, trials=sweep.trials, stopper=sweep.stopper, grace=sweep.grace)
+    read: Callable[[], Command] = lambda: tyro.cli(
+        Command, default=default, config=(tyro.conf.AvoidSubcommands,), args=arguments[1:], prog=f"pipelines/sweep.py {sweep.name}"
+    )
+    c = understood(read)
+    return replace(sweep, name=c.name, base=c.base, seeds=c.seeds, trials=c.trials, stopper=c.stopper, grace=c.grace), c
+
+
+def main() -> None:
+    if not sys.argv[1:] or sys.argv[1].startswith("-"):
+        print(f"{__doc__}\nsweeps:\n" + "\n".join(f"  {name:24}{sweep.title}" for name, sweep in SWEEPS.items()))
+        return
+    sweep, command = asked(sys.argv[1:])
+    from gaitlab.cluster.sweep import launch
+
+    study = launch(sweep, storage=command.storage, concurrency=command.concurrency, retry=command.retry_failed, fresh=command.fresh)
+    print(len(study.trials()))
+
+
+if __name__ == "__main__":
+    guarded(main)
