@@ -1,0 +1,151 @@
+"""The memory of a sweep, across drivers that end anyhow."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from experiments.cod2 import COD2_MINI
+from gaitlab.sweeps.study import Study
+from gaitlab.sweeps.sweep import Choice, Objective, Sweep, Uniform, Whole
+
+ABLATION = Sweep(name="ablation", base=COD2_MINI, rows={"a": {"method.fusion": "add"}, "b": {}}, seeds=(0, 1))
+SEARCH = Sweep(
+    name="search",
+    base=COD2_MINI,
+    space={
+        "optim.lr": Uniform(low=1e-3, high=1e-2, log=True),
+        "method.steps": Whole(low=100, high=1000, step=100),
+        "method.widths": Choice(((8, 16), (8, 16, 32))),
+    },
+    trials=6,
+    seeds=(3,),
+)
+RANK1 = "walkers/rank1"
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+def left(study: Study) -> list[tuple[int, str, int, str]]:
+    """What the study still hands out."""
+    found = []
+    while given := study.next():
+        found.append((given[0].number, given[0].row, given[0].seed, given[0].run))
+    return found
+
+
+def test_rows_and_seeds_are_handed_out_once(storage: str) -> None:
+    study = Study.open(ABLATION, storage)
+    assert [(row, seed) for _, row, seed, _ in left(study)] == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
+    assert study.next() is None
+    study.close()
+
+
+def test_a_killed_driver_s_trials_come_first_in_their_old_runs(storage: str) -> None:
+    study = Study.open(ABLATION, storage)
+    for run in ("first", "second"):
+        given = study.next()
+        assert given
+        study.begun(given[0].number, run)
+    study.completed(0, {RANK1: 12.0})
+    study.close()
+    again = Study.open(ABLATION, storage)
+    assert left(again) == [(1, "b", 0, "second"), (2, "a", 1, ""), (3, "b", 1, "")]
+    assert [t.state for t in again.trials()] == ["COMPLETE", "RUNNING", "RUNNING", "RUNNING"]
+    again.close()
+
+
+def test_rows_and_seeds_may_be_added_but_not_changed(storage: str) -> None:
+    study = Study.open(ABLATION, storage)
+    assert len(left(study)) == 4
+    for number in range(4):
+        study.completed(number, {RANK1: float(number)})
+    study.close()
+    more = replace(ABLATION, rows={**ABLATION.rows, "c": {"method.lambda_mode": "one"}}, seeds=(0, 1, 2))
+    study = Study.open(more, storage)
+    assert [(row, seed) for _, row, seed, _ in left(study)] == [("c", 0), ("c", 1), ("a", 2), ("b", 2), ("c", 2)]
+    study.close()
+    with pytest.raises(ValueError, match=r"begun with other values \(rows.a.method.fusion: add -> phase.*--name"):
+        Study.open(replace(ABLATION, rows={"a": {"method.fusion": "phase"}, "b": {}}), storage)
+    with pytest.raises(ValueError, match=r"base.optim.lr: 0.003 -> 0.1"):
+        Study.open(replace(ABLATION, base=replace(COD2_MINI, optim=replace(COD2_MINI.optim, lr=0.1))), storage)
+
+
+def test_one_driver_at_a_time(storage: str) -> None:
+    study = Study.open(ABLATION, storage)
+    with pytest.raises(ValueError, match="being run by another process"):
+        Study.open(ABLATION, storage)
+    study.close()
+    Study.open(ABLATION, storage).close()
+
+
+def test_a_failed_trial_has_its_cause_and_waits_again_only_when_asked(storage: str) -> None:
+    study = Study.open(ABLATION, storage)
+    assert len(left(study)) == 4
+    study.failed(0, "FloatingPointError: the loss is NaN")
+    study.completed(1, {"walkers/mAP": 3.0})  # not the figure it is judged by
+    study.completed(2, {RANK1: 5.0})
+    study.completed(3, {RANK1: math.pi})
+    states = [(t.state, t.cause) for t in study.trials()]
+    assert states[0] == ("FAIL", "FloatingPointError: the loss is NaN")
+    assert states[1] == ("FAIL", "no figure walkers/rank1; there are walkers/mAP")
+    assert study.trials()[3].values == (math.pi,)
+    assert study.next() is None
+    study.close()
+    study = Study.open(ABLATION, storage)
+    assert study.next() is None
+    assert study.retry_failed() == 2
+    assert [(row, seed) for _, row, seed, _ in left(study)] == [("a", 0), ("b", 0)]
+    study.close()
+
+
+def test_a_search_goes_on_to_its_number_of_trials_on_another_day(storage: str) -> None:
+    study = Study.open(SEARCH, storage)
+    points = []
+    for number in range(4):
+        given = study.next()
+        assert given
+        trial, experiment = given
+        points.append(tuple(trial.point.items()))
+        assert experiment.method.widths in ((8, 16), (8, 16, 32))  # type: ignore[attr-defined]
+        assert (experiment.optim.lr, experiment.method.steps) == (trial.point["optim.lr"], trial.point["method.steps"])  # type: ignore[attr-defined]
+        if number < 3:
+            study.scored(number, 100, 1.0)
+            study.completed(number, {"walkers@validation/rank1": 20.0 + number})
+    study.close()
+    study = Study.open(SEARCH, storage)
+    given = study.next()
+    assert given
+    assert given[0].number == 3
+    assert tuple(given[0].point.items()) == points[3], "the point of a trial that was left running changed"
+    study.pruned(3)
+    assert len(left(study)) == 2
+    assert len({*points}) == 4
+    study.close()
+    study = Study.open(replace(SEARCH, trials=7), storage)  # a larger budget; two were left running
+    assert [number for number, *_ in left(study)] == [4, 5, 6]
+    study.close()
+    seen = optuna.load_study(study_name="search", storage=storage)  # as optuna-dashboard sees it
+    assert [t.state.name for t in seen.trials[:4]] == ["COMPLETE", "COMPLETE", "COMPLETE", "PRUNED"]
+    assert seen.best_trial.number == 2
+
+
+def test_several_objectives(storage: str) -> None:
+    goals = (Objective(metric="walkers@validation/rank1"), Objective(metric="cost/embed_gflop", goal="minimize"))
+    study = Study.open(replace(SEARCH, objectives=goals, sampler="nsgaii"), storage)
+    assert len(left(study)) == 6
+    for number in range(6):
+        study.completed(number, {"walkers@validation/rank1": float(number), "cost/embed_gflop": float(number % 3)})
+    study.close()
+    front = {t.number for t in optuna.load_study(study_name="search", storage=storage).best_trials}
+    assert front == {3, 4, 5}
+
+
+def test_a_study_that_was_never_begun(storage: str) -> None:
+    with pytest.raises(ValueError, match=r"no trials yet; start it: python pipelines/sweep.py ablation"):
+        Study.read(ABLATION, storage)
