@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import ray
+from filelock import FileLock
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
@@ -84,9 +85,9 @@ def _tune(trials: "_Trials", places: int) -> None:
     """One Tune run over what the study hands out."""
     sweep = trials.study.sweep
     scale, folder = sweep.base.scale, home() / "tune" / uuid.uuid4().hex
-    one = {"CPU": scale.cpus_per_worker, "GPU": scale.gpus_per_worker}
+    one = {"CPU": float(scale.cpus_per_worker), "GPU": float(scale.gpus_per_worker)}
     several = {"CPU": 0.01}  # only waits; its workers have places of their own
-    work = tune.with_parameters(_trial, home=str(home()), uri=trials.parent.uri, parent=trials.parent.run_id)
+    work = tune.with_parameters(_trial, home=str(home()), uri=trials.parent.uri)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it looks for result files, which the runs' own ones replace
     quiet = {
         "RAY_AIR_NEW_OUTPUT": "0",
@@ -131,7 +132,8 @@ class _Trials(Searcher):
         self.study, self.parent, self.progress, self.fresh = study, parent, progress, fresh
         self.running: dict[str, tuple[int, Experiment, str, str]] = {}  # Tune's id -> number, experiment, data hash, run
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's run and data; Tune's word for it when there is none."""
         while given := self.study.next():
             trial, experiment = given
             data = prepare(experiment, experiment.scale.workers)[0].hash
@@ -213,16 +215,19 @@ class _Shown(tune.Callback):
         self.trials = trials
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self.trials.progress.show(self.trials.study.trials(), changed=False)
+        if self.trials.progress.due():  # reading the study at every step of Tune's would take half a core
+            self.trials.progress.show(self.trials.study.trials())
 
 
-def _trial(config: dict[str, str], *, home: str, uri: str, parent: str) -> None:
+def _trial(config: dict[str, str], *, home: str, uri: str) -> None:
     """What Tune runs: a trial's run from where it stands to its figures. Errors are told, not raised: raised, Tune would try again."""
     os.environ["GAITLAB_HOME"] = home
     folder = run_folder(config["run"])
     cause = ""
     with (folder / LOG).open("a", buffering=1) as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         try:
+            alone = FileLock(folder / "trial.lock")  # a killed driver's trial may live on for some seconds
+            alone.acquire()
             if read_outcome(folder) is None:  # else only the word of it was lost
                 _run(read_config(folder), config, uri)
         except Exception as error:  # noqa: BLE001  (one trial does not end the sweep)

@@ -9,20 +9,23 @@ from gaitlab.training.progress import clock
 
 
 class Progress:
-    """Prints a line when something has changed, and one a minute otherwise."""
+    """Prints a line whenever something has changed."""
 
     def __init__(self, sweep: Sweep, concurrency: int) -> None:
         self.sweep, self.concurrency = sweep, concurrency
         self._printed = 0.0
         self._line = ""
 
-    def show(self, trials: Sequence[Trial], *, changed: bool = True) -> None:
-        if not changed and time.monotonic() - self._printed < 60:
-            return
-        line = self.line(trials)
-        if line != self._line:
+    def due(self) -> bool:
+        """Whether nothing was printed for a minute."""
+        return time.monotonic() - self._printed > 60
+
+    def show(self, trials: Sequence[Trial]) -> None:
+        """Print the line, if it is another one."""
+        self._printed = time.monotonic()
+        if (line := self.line(trials)) != self._line:
             print(line, flush=True)
-            self._line, self._printed = line, time.monotonic()
+            self._line = line
 
     def line(self, trials: Sequence[Trial]) -> str:
         """e.g. `cod2-levels: 4 of 12 done, 2 running, 1 failed; best 23.1 (both, seed 0); 0:14:20 left`."""
