@@ -91,6 +91,8 @@ class TrainConfig:
     """Steps between evaluations on the validation split; 0 = only at the end, and no best checkpoint."""
     checkpoint_every: int = 1000
     log_every: int = 50
+    look_every: int = 500
+    """Steps between pictures of the method at work, where it has some; 0 = never, else also at the last step."""
     keep: int = 2
     """Newest checkpoints that are kept besides the best."""
     max_bad_steps: int = 20
@@ -98,7 +100,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _at_least(1, self, "accumulate", "checkpoint_every", "log_every", "keep")
-        _at_least(0, self, "steps", "evaluate_every", "max_bad_steps")
+        _at_least(0, self, "steps", "evaluate_every", "look_every", "max_bad_steps")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,14 +4,14 @@ A method never sees an optimiser, a loader, a logger or a path, and calls a coll
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from gaitlab.types import Batch, ClipSpec, Losses, Modality
+from gaitlab.types import Batch, ClipSpec, Look, Losses, Modality
 
 
 class Method(nn.Module, ABC):
@@ -42,6 +42,10 @@ class Method(nn.Module, ABC):
 
     def forward(self, batch: Batch, rng: torch.Generator) -> Losses:
         return self.losses(batch, rng)
+
+    def look(self, batch: Batch, rng: torch.Generator) -> Mapping[str, Look]:
+        """What there is to see of the training, by name; called without gradients and in evaluation mode, on one rank only."""
+        return {}
 
     def param_groups(self) -> Iterable[dict[str, Any]]:
         """Optimiser groups: dicts with `params` and, if wanted, `lr` or `lr_ratio` (times the experiment's rate), and `optimiser`."""

@@ -1,4 +1,4 @@
-"""The words everything else is written in: modalities, clips, batches, losses.
+"""The words everything else is written in: modalities, clips, batches, losses, looks.
 
 Axis legend, used in every signature: `n` walks, `t` frames, `c` channels, `h w` pixels, `p` parts, `d` embedding,
 `k` training subjects, `f` frames of all walks one after the other (packed). Batches of clips are `n t c h w`.
@@ -119,3 +119,19 @@ class Batch:
             self.rows[span],
             None if self.target is None else self.target[span],
         )
+
+
+@dataclass(frozen=True)
+class Look:
+    """Pictures of a method at work: `n` blocks (walks, people), each of the same labelled rows of frames or maps.
+
+    rows: label -> float `n t h w`; rows may differ in `t`.
+    blocks: a title for each of the `n`.
+    span: the values that are drawn black and white; (-a, a) for signed maps, whose colours diverge from 0.
+    about: what one has to know to read it, for the title.
+    """
+
+    rows: Mapping[str, Tensor]
+    blocks: tuple[str, ...]
+    span: tuple[float, float] = (0.0, 1.0)
+    about: str = ""

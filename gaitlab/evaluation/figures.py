@@ -1,4 +1,4 @@
-"""Pictures of a result: CMC curves, score distributions, rank-1 by condition, view matrices, and a sheet of input clips.
+"""Pictures of a result: CMC curves, score distributions, rank-1 by condition, view matrices; of input clips; of a method at work.
 
 Pure functions that return a matplotlib `Figure`; `figure.savefig(path)` writes it. Nothing touches pyplot's global state.
 """
@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from gaitlab.types import Look
 
 COLOURS = ("#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 """Distinct for colour-blind readers too (Okabe & Ito)."""
@@ -153,6 +156,38 @@ def clip_sheet(clips: np.ndarray, titles: Sequence[str], *, frames: int = 10, ti
     axes.spines[:].set_visible(False)
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set_xlabel("frame")
+    return figure
+
+
+def look_figure(look: Look, *, title: str) -> Figure:
+    """A labelled row of pictures above the other for each block, as many blocks side by side as leave the frames large enough."""
+    n, columns = len(look.blocks), max(row.shape[1] for row in look.rows.values())
+    h, w = next(iter(look.rows.values())).shape[2:]
+    across = min(n, max(1, 16 // columns))
+    down = -(-n // across)
+    gap, scale, signed = 2, 0.018, look.span[0] < 0
+    size = (columns * (w + gap) * scale + 0.15, len(look.rows) * (h + gap) * scale + 0.3)
+    figure = Figure(figsize=(across * size[0] + 1.2 + 0.8 * signed, down * size[1] + 0.5), dpi=120, layout="constrained")
+    figure.suptitle(f"{title} ({look.about})" if look.about else title, x=0.01, ha="left", fontweight="bold")
+    grid = figure.subplots(down, across, squeeze=False)
+    colours = colormaps["RdBu_r" if signed else "gray"].with_extremes(bad="#8c8c8c")
+    for i, axes in enumerate(grid.flat):
+        axes.spines[:].set_visible(False)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        if i >= n:
+            continue
+        sheet = np.full((len(look.rows) * (h + gap) - gap, columns * (w + gap) - gap), np.nan)
+        for j, row in enumerate(look.rows.values()):
+            for k, frame in enumerate(row[i].cpu().numpy()):
+                sheet[j * (h + gap) : j * (h + gap) + h, k * (w + gap) : k * (w + gap) + w] = frame
+        picture = axes.imshow(sheet, cmap=colours, vmin=look.span[0], vmax=look.span[1], interpolation="nearest")
+        axes.set_title(look.blocks[i], fontsize=9)
+        if i % across == 0 and len(look.rows) > 1:
+            axes.set_yticks([j * (h + gap) + h / 2 for j in range(len(look.rows))], list(look.rows))
+            axes.tick_params(length=0, labelsize=9)
+    if signed:
+        figure.colorbar(picture, ax=grid, label=" / ".join(look.rows), shrink=0.9, pad=0.01)
     return figure
 
 

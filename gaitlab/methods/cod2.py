@@ -6,7 +6,7 @@ classified like the real one. At test time there is no G. What the paper's slide
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from gaitlab.method import Method, MethodConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.nn.heads import PartLinear
 from gaitlab.nn.syncnorm import statistics_at_rest
-from gaitlab.types import Batch, ClipSpec, Losses, Modality
+from gaitlab.types import Batch, ClipSpec, Look, Losses, Modality
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,11 +154,12 @@ class CoD2(Method):
             | {"overlap": _overlap(predicted.detach()[noised] > 0, x0[noised] > 0.5)},
         )
 
-    def noise(self, x0: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def noise(self, x0: Tensor, rng: torch.Generator, level: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Clips `n t c h w` in [0, 1] -> clips in about [-1, 1] whose last (or first, a coin says) frames are noised; the noise level
-        int64 `n`, one for a clip; which frames are noised, bool `n t`."""
+        int64 `n`, one for a clip, drawn unless `level` is given; which frames are noised, bool `n t`."""
         n, frames = x0.shape[:2]
-        t = torch.randint(1, self.config.steps + 1, (n,), generator=rng, device=x0.device)
+        lowest, highest = (1, self.config.steps) if level is None else (level, level)
+        t = torch.randint(lowest, highest + 1, (n,), generator=rng, device=x0.device)
         first = torch.rand(n, generator=rng, device=x0.device) < 0.5
         noise = torch.randn(x0.shape, generator=rng, device=x0.device, dtype=x0.dtype)
         count = frames - max(1, round(frames * self.config.clean)) if self.config.low_level else frames
@@ -176,6 +177,34 @@ class CoD2(Method):
     def embed(self, batch: Batch) -> Tensor:
         return self.recogniser.embed(batch)
 
+    def look(self, batch: Batch, rng: torch.Generator) -> Mapping[str, Look]:
+        """At half of the noise process. Pixels in [0, 1], of the first channel, predictions as D sees them.
+
+        strips: of four people's walks the frames that stay clean, those that are noised, the same with noise, and as G predicts them.
+        amplification: predicted less true, mean of the noised frames of all walks of a person; where D makes G overdraw who it is.
+        """
+        x0, level = batch.clips["gait"], max(1, self.config.steps // 2)
+        xt, t, noised = self.noise(x0, rng, level)
+        predicted = self.denoise(xt, t, self.recogniser.features(batch)).float()
+        rows = {
+            "reference": _frames(x0, ~noised),
+            "target": _frames(x0, noised),
+            "noised": _frames((xt + 1) / 2, noised),
+            "predicted": _frames((predicted + 1) / 2, noised),
+        }
+        if not self.config.low_level:
+            del rows["reference"]
+        more = (rows["predicted"] - rows["target"]).mean(1, keepdim=True)
+        people = batch.subject.unique().tolist()
+        maps = torch.stack([more[batch.subject == person].mean(0) for person in people])
+        first = [int((batch.subject == person).nonzero()[0]) for person in people[:4]]
+        peak, about = max(float(maps.abs().max()), 1e-6), f"noise level {level} of {self.config.steps}"
+        titles = tuple(f"person {person}" for person in people)
+        return {
+            "strips": Look({label: row[first] for label, row in rows.items()}, titles[:4], about=about),
+            "amplification": Look({"predicted - target": maps}, titles, (-peak, peak), about),
+        }
+
     def param_groups(self) -> Iterable[dict[str, Any]]:
         yield from self.recogniser.param_groups()
         made = [*self.denoiser.parameters(), *self.controls.parameters()]
@@ -185,3 +214,8 @@ class CoD2(Method):
 def _overlap(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of two masks, scalar."""
     return (a & b).sum() / (a | b).sum().clamp(min=1)
+
+
+def _frames(clips: Tensor, chosen: Tensor) -> Tensor:
+    """Pixels in [0, 1] `n t' h w` of the first channel of the chosen frames (bool `n t`, as many in every clip) of `n t c h w`."""
+    return clips[:, :, 0][chosen].unflatten(0, (len(clips), -1)).clamp(0, 1)

@@ -29,6 +29,7 @@ _FREE = (
     "data.make",
     "train.keep",
     "train.log_every",
+    "train.look_every",
     "train.checkpoint_every",
 )
 

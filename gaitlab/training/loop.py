@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 import torch.distributed as dist
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from gaitlab.data.feed import Feed
@@ -18,6 +19,7 @@ from gaitlab.experiment import Experiment, to_dict
 from gaitlab.method import Method
 from gaitlab.training import accumulate, checkpoint
 from gaitlab.training.interrupt import Interrupted, stop_flag
+from gaitlab.training.looks import look
 from gaitlab.training.optim import Optimisers, moving_average
 from gaitlab.training.precision import native_bfloat16, remark, resolved
 from gaitlab.training.progress import Steps
@@ -32,6 +34,7 @@ class Tracks(Protocol):
     def log(self, step: int, metrics: dict[str, float]) -> None: ...
     def flush(self) -> None: ...
     def text(self, name: str, text: str) -> None: ...
+    def figure(self, name: str, figure: Figure) -> None: ...
 
 
 @dataclass
@@ -151,6 +154,9 @@ def train(
                     best = Best(done, score)
             if metrics and run.rank == 0:
                 tracker.log(done, metrics)
+            if config.look_every and (done % config.look_every == 0 or done == config.steps) and run.rank == 0:
+                for name, figure in look(method, batch, experiment.seed, done).items():
+                    tracker.figure(f"{name}-{done:06d}", figure)
             asked = _any_rank(stop.is_set(), run)
             due = done % config.checkpoint_every == 0 or done == config.steps or best.step == done
             if due or asked:

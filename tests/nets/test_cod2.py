@@ -220,3 +220,35 @@ def test_odd_maps_and_what_does_not_fit() -> None:
         replace(CONFIG, clean=0.9)
     with pytest.raises(ValueError, match="fixed number of frames"):
         replace(CONFIG, recogniser=replace(CONFIG.recogniser, clip=ClipSpec(frames=(4, 6))))
+
+
+# -- what there is to see ------------------------------------------------------------------------------------------------
+
+
+def test_a_look_is_the_objective_at_half_of_the_noise() -> None:
+    model, walks = built().eval(), batch(6)
+    with torch.no_grad():
+        seen = model.look(walks, rng())
+        x0, t = walks.clips["gait"], torch.full((6,), 25)
+        xt, level, noised = model.noise(x0, rng(), 25)
+        predicted = (model.denoise(xt, t, model.recogniser.features(walks)) + 1) / 2
+        assert "reference" not in built(low_level=False).eval().look(walks, rng())["strips"].rows
+    assert level.equal(t)
+    strips, more = seen["strips"], seen["amplification"]
+    assert strips.about == more.about == "noise level 25 of 50"
+    assert strips.blocks == more.blocks == ("person 0", "person 1", "person 2")
+    assert {label: row.shape for label, row in strips.rows.items()} == dict.fromkeys(strips.rows, (3, 2, 64, 44))
+    for block, walk in enumerate((0, 2, 4)):
+        torch.testing.assert_close(strips.rows["reference"][block], x0[walk, ~noised[walk], 0])
+        torch.testing.assert_close(strips.rows["target"][block], x0[walk, noised[walk], 0])
+        torch.testing.assert_close(strips.rows["predicted"][block], predicted[walk, noised[walk], 0].clamp(0, 1))
+    (maps,) = more.rows.values()
+    for person in range(3):
+        of = [predicted[i, f, 0].clamp(0, 1) - x0[i, f, 0] for i in (2 * person, 2 * person + 1) for f in range(4) if noised[i, f]]
+        torch.testing.assert_close(maps[person, 0], torch.stack(of).mean(0))
+    assert more.span == (-more.span[1], pytest.approx(float(maps.abs().max())))
+
+
+def test_a_given_noise_level_draws_the_rest_alike() -> None:
+    model, x0 = built(), batch(8).clips["gait"]
+    assert model.noise(x0, rng())[2].equal(model.noise(x0, rng(), 7)[2])

@@ -1,0 +1,93 @@
+"""Pictures of a method at work: taken when asked for, and without a trace in the run."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+from gaitlab.data.store import Store
+from gaitlab.evaluation.figures import look_figure
+from gaitlab.experiment import Experiment, from_dict, override, to_dict
+from gaitlab.methods.cod2 import CoD2Config
+from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.tracking.runs import NoTracker
+from gaitlab.training import checkpoint
+from gaitlab.training.fit import make_feed
+from gaitlab.training.loop import train
+from gaitlab.training.run import LocalRun
+from gaitlab.types import Look
+from tests.conftest import TINY
+from tests.training.test_resume import assert_same
+from tests.training.tiny import experiment
+
+
+def cod2(look_every: int) -> Experiment:
+    tiny = experiment(TINY, steps=5)
+    assert isinstance(tiny.method, SupervisedConfig)
+    method = CoD2Config(recogniser=replace(tiny.method, clip=replace(tiny.method.clip, order="ordered")), widths=(8, 16), patch=2)
+    return override(replace(tiny, method=method), {"train.look_every": look_every, "train.log_every": 1})
+
+
+class Sketchbook(NoTracker):
+    def __init__(self) -> None:
+        super().__init__()
+        self.figures: list[str] = []
+
+    def figure(self, name: str, figure: Figure) -> None:
+        self.figures.append(name)
+
+
+def trained(tiny: Experiment, store: Store, folder: Path) -> tuple[LocalRun, Sketchbook]:
+    run, book = LocalRun(lambda: folder), Sketchbook()
+    feed = make_feed(tiny, store, run)
+    torch.manual_seed(0)
+    method = train(tiny, tiny.method.build(len(feed.subjects)), feed, run, book, data_hash=store.hash)
+    assert method.training
+    return run, book
+
+
+def test_looking_leaves_no_trace(tiny_store: Store, tmp_path: Path) -> None:
+    """Weights, running statistics, optimisers and moving average, bit for bit."""
+    blind, none = trained(cod2(0), tiny_store, tmp_path / "blind")
+    watched, some = trained(cod2(2), tiny_store, tmp_path / "watched")
+    assert none.figures == []
+    assert some.figures == [f"{name}-{step:06d}" for step in (2, 4, 5) for name in ("strips", "amplification")]
+    a, b = blind.load(), watched.load()
+    assert a is not None
+    assert b is not None
+    assert_same({**a, "config": ""}, {**b, "config": ""})
+
+
+def test_a_run_from_before_there_were_looks_goes_on(tiny_store: Store) -> None:
+    old = to_dict(cod2(0))
+    del old["train"]["look_every"]
+    assert from_dict(old).train.look_every == 500
+    state = {"config": json.dumps(old), "data_hash": tiny_store.hash}
+    checkpoint.check_same(state, cod2(7), tiny_store.hash, "the run's checkpoint")
+
+
+def test_a_method_without_pictures_has_none(tiny_store: Store, tmp_path: Path) -> None:
+    plain = override(experiment(TINY, steps=2), {"train.look_every": 1})
+    assert trained(plain, tiny_store, tmp_path)[1].figures == []
+
+
+def test_the_picture_of_a_look() -> None:
+    strips = Look({"reference": torch.ones(5, 6, 8, 4), "target": torch.zeros(5, 9, 8, 4)}, tuple("abcde"), about="level 3")
+    figure = look_figure(strips, title="Strips, step 2")
+    assert figure.get_suptitle() == "Strips, step 2 (level 3)"
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == list("abcde")
+    assert [label.get_text() for label in shown[0].get_yticklabels()] == ["reference", "target"]
+    sheet = shown[0].images[0].get_array()
+    assert sheet is not None
+    assert sheet.shape == (18, 9 * 6 - 2)
+    assert sheet[:8, :4].min() == 1
+    assert sheet[10:, -4:].max() == 0
+    assert sheet.mask[:8, -4:].all()  # six of nine frames
+
+    maps = Look({"difference": torch.randn(3, 1, 8, 4)}, tuple("abc"), (-0.5, 0.5))
+    picture = look_figure(maps, title="Maps").axes[0].images[0]
+    assert picture.get_clim() == (-0.5, 0.5)
+    assert min(picture.cmap(0.5)[:3]) > 0.95  # white at 0
