@@ -94,18 +94,21 @@ PLUGGED = {
     "DeepGaitV2": ((77.4, 83.3, 77.7, 74.4), (83.8, 84.8, 81.2, 78.3)),
 }
 """Without and with CoD2."""
+
+
+def _pair(name: str, backbone: BackboneConfig) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """The rows of a backbone, without and with CoD2."""
+    return (
+        (name, {"method": replace(MINI_RECOGNISER, backbone=backbone)}),
+        (f"{name} + CoD2", {"method.recogniser.backbone": backbone}),
+    )
+
+
 PLUGIN = Sweep(
     name="cod2-plugin",
     title="CoD2 around other recognisers",
     base=COD2_MINI,
-    rows={
-        row: fields
-        for name, backbone in BACKBONES.items()
-        for row, fields in {
-            name: {"method": replace(MINI_RECOGNISER, backbone=backbone)},
-            f"{name} + CoD2": {"method.recogniser.backbone": backbone},
-        }.items()
-    },
+    rows=dict(row for name, backbone in BACKBONES.items() for row in _pair(name, backbone)),
     baseline={f"{name} + CoD2": name for name in BACKBONES},
     published=_published({row: f for name, (a, b) in PLUGGED.items() for row, f in {name: a, f"{name} + CoD2": b}.items()}),
     source=SOURCE,

@@ -6,7 +6,6 @@ Killed and started again it goes on: no finished trial is repeated. The same lin
 
 import difflib
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -56,10 +55,8 @@ def asked(arguments: list[str]) -> tuple[Sweep, Command]:
     """The sweep that the arguments name, as they change it, and how to run it."""
     sweep = sweep_called(arguments[0])
     default = Command(name=sweep.name, base=sweep.base, seeds=sweep.seeds, trials=sweep.trials, stopper=sweep.stopper, grace=sweep.grace)
-    read: Callable[[], Command] = lambda: tyro.cli(
-        Command, default=default, config=(tyro.conf.AvoidSubcommands,), args=arguments[1:], prog=f"pipelines/sweep.py {sweep.name}"
-    )
-    c = understood(read)
+    prog, hidden = f"pipelines/sweep.py {sweep.name}", (tyro.conf.AvoidSubcommands,)
+    c = understood(lambda: tyro.cli(Command, default=default, config=hidden, args=arguments[1:], prog=prog))
     return replace(sweep, name=c.name, base=c.base, seeds=c.seeds, trials=c.trials, stopper=c.stopper, grace=c.grace), c
 
 

@@ -1,7 +1,7 @@
 """Runs that need no repeating: what was run once with this config and these data is a row of every sweep that asks for it.
 
-The last rows of the tables of levels, of fusions and of lambdas are one experiment: a run is decided by its config, its data and its seed, so
-they share one run.
+The last rows of the tables of levels, of fusions and of lambdas are one experiment: a run is decided by its config, its data and its
+seed, so they share one run.
 """
 
 import uuid

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from gaitlab.experiment import Experiment, differences, to_dict
+from gaitlab.experiment import Experiment, differences, from_dict, to_dict
 from gaitlab.home import home
 from gaitlab.sweeps.sweep import Choice, Range, Sweep, Uniform, label, of_point, of_row
 
@@ -195,7 +195,8 @@ MAY_CHANGE = ("trials:", "title:", "source:", "published", "baseline", "base.sca
 
 
 def _changed(begun: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs and decides a trial's number; a row may be added."""
+    """What differs and decides a trial's number; a row may be added, and a field that gaitlab has learnt since has its default."""
+    begun = to_dict(from_dict(begun))
     old = now | {"rows": {row: fields for row, fields in now.get("rows", {}).items() if row in begun.get("rows", {})}}
     return [line for line in differences(begun, old) if not line.startswith(MAY_CHANGE)]
 

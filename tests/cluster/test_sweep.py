@@ -1,0 +1,128 @@
+"""Sweeps on a real Ray Tune: killed, failing, stopped early, shared, nested."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import psutil
+import pytest
+
+from gaitlab.data.store import Store
+from gaitlab.sweeps.study import Study, Trial
+from gaitlab.tracking.mlflow_store import default_uri, open_store
+from gaitlab.tracking.runs import run_folder
+from gaitlab.training.outcome import read_outcome
+from tests.cluster.tiny_sweeps import SWEEPS
+from tests.conftest import ROOT
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
+
+
+def start(*names: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-u", "-m", "tests.cluster.tiny_sweeps", *names]
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finish(*names: str) -> str:
+    driver = start(*names)
+    said, _ = driver.communicate(timeout=400)
+    assert driver.returncode == 0, said
+    return said
+
+
+def trials(name: str) -> list[Trial]:
+    try:
+        return Study.read(SWEEPS[name]).trials()
+    except ValueError:
+        return []
+
+
+def wait_for(driver: subprocess.Popen[str], name: str, complete: int, running: int) -> None:
+    """Until so many trials are complete, and so many running ones have a checkpoint."""
+    end = time.monotonic() + 240
+    while time.monotonic() < end:
+        assert driver.poll() is None, driver.communicate()[0]
+        now = trials(name)
+        begun = [t for t in now if t.state == "RUNNING" and t.run and list(run_folder(t.run).glob("step-*.pt"))]
+        if sum(t.state == "COMPLETE" for t in now) >= complete and len(begun) >= running:
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"{now}")
+
+
+def children(client: Any, name: str) -> list[Any]:
+    parent = Study.read(SWEEPS[name]).parent
+    family = client.get_run(parent).info.experiment_id
+    return list(client.search_runs([family], f"tags.`mlflow.parentRunId` = '{parent}'"))
+
+
+def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_store: Store) -> None:
+    driver = start("killed")
+    wait_for(driver, "killed", complete=1, running=1)
+    driver.kill()
+    before = {t.number: (t.run, t.point) for t in trials("killed") if t.run}
+    done = {t.number for t in trials("killed") if t.state == "COMPLETE"}
+    written = {n: (run_folder(before[n][0]) / "outcome.json").stat().st_mtime_ns for n in done}
+
+    driver = start("killed")
+    wait_for(driver, "killed", complete=len(done) + 1, running=1)
+    workers = [p for p in psutil.Process(driver.pid).children(recursive=True) if "ray::Impl" in " ".join(p.cmdline())]
+    assert workers, "no trial's process was found"
+    workers[0].send_signal(signal.SIGKILL)  # a trial's process, in the middle
+    wait_for(driver, "killed", complete=len(done) + 2, running=1)
+    driver.kill()
+
+    said = finish("killed")
+    ended = trials("killed")
+    assert [t.state for t in ended] == ["COMPLETE"] * 6, (said, ended)
+    assert all((t.run, t.point) == before[t.number] for t in ended if t.number in before), "a trial changed its run or its point"
+    assert len({t.run for t in ended}) == 6
+    assert all((run_folder(ended[n].run) / "outcome.json").stat().st_mtime_ns == when for n, when in written.items()), "repeated"
+    client = open_store(default_uri())
+    runs = children(client, "killed")
+    assert {r.info.run_id for r in runs} == {t.run for t in ended}
+    assert {r.info.status for r in runs} == {"FINISHED"}
+    for run in runs:
+        steps = Counter(point.step for point in client.get_metric_history(run.info.run_id, "loss"))
+        assert sorted(steps) == list(range(1, 41)), "a step is missing"
+        assert set(steps.values()) == {1}, "a step is there twice"
+    assert client.get_run(Study.read(SWEEPS["killed"]).parent).data.metrics["sweep/ended"] >= 1
+
+
+def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_store: Store) -> None:
+    said = finish("failing", "again")
+    states = {t.row: t for t in trials("failing")}
+    assert {row: t.state for row, t in states.items()} == {"good": "COMPLETE", "nan": "FAIL", "other": "COMPLETE"}
+    assert "FloatingPointError" in states["nan"].cause
+    assert re.search(r"failing: trial \d failed: FloatingPointError", said)
+    assert "2 of 3 done, 0 running, 1 failed" in said
+    again = {t.row: t for t in trials("again")}
+    assert again["the good one"].run == states["good"].run, "a run with the same config was repeated"
+    assert again["another"].run not in {t.run for t in states.values()}
+    client = open_store(default_uri())
+    assert client.get_run(states["nan"].run).info.status == "FAILED"
+    log = (run_folder(states["nan"].run) / "log.txt").read_text()
+    assert "Traceback" in log
+
+
+def test_the_worst_of_a_search_end_early_and_are_closed(tiny_store: Store) -> None:
+    finish("stopped")
+    ended = trials("stopped")
+    assert Counter(t.state for t in ended).keys() == {"COMPLETE", "PRUNED"}
+    client = open_store(default_uri())
+    status = {r.info.run_id: r.info.status for r in children(client, "stopped")}
+    assert {t.state: status[t.run] for t in ended} == {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
+    assert all(not list(run_folder(t.run).glob("step-00000024.pt")) for t in ended if t.state == "PRUNED")
+
+
+def test_a_trial_of_two_workers_trains_by_ray_train(tiny_store: Store) -> None:
+    finish("wide")
+    (trial,) = trials("wide")
+    assert trial.state == "COMPLETE", trial.cause
+    outcome = read_outcome(run_folder(trial.run))
+    assert outcome is not None
+    assert 0 < outcome.metrics["walkers/rank1"] <= 100

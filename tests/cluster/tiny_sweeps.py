@@ -1,0 +1,58 @@
+"""Sweeps over the tests' tiny store, run as `python -m tests.cluster.tiny_sweeps NAME` so that they can be killed."""
+
+import sys
+from dataclasses import replace
+
+import tests.conftest  # noqa: F401  (the tests' home)
+from experiments.cod2 import BASELINE_MINI
+from gaitlab.backbones.gaitbase import GaitBaseConfig
+from gaitlab.cluster.sweep import launch
+from gaitlab.experiment import Experiment
+from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.sweeps.sweep import Choice, Sweep, Uniform
+from tests.conftest import TINY
+
+
+def base(**train: int) -> Experiment:
+    """A network of a few thousand weights on the tiny store."""
+    method = BASELINE_MINI.method
+    assert isinstance(method, SupervisedConfig)
+    backbone = GaitBaseConfig(channels=(4, 8, 8, 8), stem_stride=4, bins=(4,))
+    small = replace(method, backbone=backbone, embedding=8, clip=replace(method.clip, frames=4))
+    data = replace(BASELINE_MINI.data, root=f"tiny-{TINY.checksum()[:8]}", make=TINY, subjects_per_batch=4, walks_per_subject=2)
+    settings = {"steps": 6, "log_every": 1, "checkpoint_every": 2, "max_bad_steps": 2} | train
+    return replace(BASELINE_MINI, method=small, data=data, train=replace(BASELINE_MINI.train, **settings))
+
+
+SWEEPS = {
+    s.name: s
+    for s in (
+        Sweep(
+            name="killed",
+            base=base(steps=40, evaluate_every=20),
+            space={"optim.lr": Uniform(low=1e-4, high=1e-2, log=True), "method.margin": Choice((0.1, 0.2, 0.3))},
+            trials=6,
+            seeds=(4,),
+        ),
+        Sweep(
+            name="stopped",
+            base=base(steps=24, evaluate_every=2),
+            space={"optim.lr": Uniform(low=1e-4, high=1e-1, log=True)},
+            trials=6,
+            stopper="asha",
+            seeds=(4,),
+        ),
+        Sweep(
+            name="failing",
+            base=base(),
+            rows={"good": {}, "nan": {"optim.lr": 1e38, "optim.name": "sgd"}, "other": {"optim.lr": 1e-4}},
+            seeds=(0,),
+        ),
+        Sweep(name="again", base=base(), rows={"the good one": {}, "another": {"optim.lr": 2e-4}}, seeds=(0,)),
+        Sweep(name="wide", base=replace(base(), scale=replace(base().scale, workers=2)), rows={"two workers": {}}, seeds=(0,)),
+    )
+}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        launch(SWEEPS[name])
