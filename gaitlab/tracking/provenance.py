@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -51,9 +52,9 @@ def hardware() -> dict[str, str]:
     }
 
 
-def hardware_line() -> str:
-    """`hardware()` as one line for a table's foot."""
-    machine = hardware()
+def hardware_line(machine: Mapping[str, str] | None = None) -> str:
+    """`hardware()`, or that of another machine as a run's tags have it, as one line for a table's foot."""
+    machine = machine or hardware()
     gpu = "" if machine["gpu"] == "none" else f", {machine['gpu']}"
     return f"{machine['cpu']}, {machine['cores']} cores, {machine['ram']}{gpu}"
 

@@ -40,8 +40,8 @@ def write_results(name: str, title: str, rows: Sequence[ResultRow], notes: str, 
     folder.mkdir(parents=True, exist_ok=True)
     plain = {"name": name, "title": title, "notes": notes, "rows": [asdict(row) for row in rows]}
     text, data = folder / f"{name}.md", folder / f"{name}.json"
-    _replace(data, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
-    _replace(text, _markdown(title, rows, notes))
+    write_whole(data, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+    write_whole(text, _markdown(title, rows, notes))
     return text, data
 
 
@@ -75,8 +75,8 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in [head, rule, *lines])
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write beside `path`, then rename over it."""
+def write_whole(path: Path, text: str) -> None:
+    """Write beside `path`, then rename over it: the file is the old one or the new one."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             file.write(text)

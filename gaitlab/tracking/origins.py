@@ -1,0 +1,47 @@
+"""Where the numbers of a table came from: commit, machine and config of its runs, as their tags have it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gaitlab.tracking import mlflow_store, provenance
+from gaitlab.tracking.runs import NoTracker
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """commit: full hash. hardware: one line. config: fingerprint. dirty: files differed from the commit. "unknown" where no store knows."""
+
+    commit: str = UNKNOWN
+    hardware: str = UNKNOWN
+    config: str = UNKNOWN
+    dirty: bool = False
+
+
+def origins(runs: Iterable[str]) -> dict[str, Origin]:
+    """Run id -> its origin. A store that is away is asked once; untracked runs and those it does not have are unknown."""
+    found = dict.fromkeys(runs, Origin())
+    tracked = [run for run in found if run and not run.startswith(NoTracker.PREFIX)]
+    uri = mlflow_store.absolute(mlflow_store.default_uri())
+    database = mlflow_store.database_file(uri)
+    if not tracked or (database is not None and not database.exists()):
+        return found
+    try:
+        client = mlflow_store.open_store(uri)
+        client.search_experiments(max_results=1)
+    except Exception:  # noqa: BLE001  (a table is made with or without the store)
+        return found
+    for run in tracked:
+        try:
+            tags = dict(client.get_run(run).data.tags)
+        except Exception:  # noqa: BLE001
+            continue
+        machine = all(key in tags for key in ("cpu", "cores", "ram", "gpu"))
+        found[run] = Origin(
+            commit=tags.get("commit", UNKNOWN),
+            hardware=provenance.hardware_line(tags) if machine else UNKNOWN,
+            config=tags.get("fingerprint", UNKNOWN),
+            dirty=tags.get("dirty") == "true",
+        )
+    return found

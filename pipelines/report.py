@@ -1,0 +1,56 @@
+"""What sweeps came to, so far or at their end: `python pipelines/report.py NAME... [--out FOLDER] [--storage URL]`.
+
+Writes NAME.md, NAME.json, NAME.tex and NAME.html (one page that needs nothing else) from the study and the runs' folders.
+"""
+
+import difflib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from experiments import SWEEPS
+from gaitlab.command import guarded, understood
+from gaitlab.sweeps.report import as_run, report
+from gaitlab.sweeps.study import Study
+from gaitlab.sweeps.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Tables and figures of sweeps; training is not touched, and a sweep that runs may be reported at any time."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME...")]
+    """Sweeps of `experiments/`."""
+    out: Path = Path("experiments/results")
+    """Folder of the files."""
+    storage: str | None = None
+    """Optuna's database; $GAITLAB_STUDIES, or sweeps.db in gaitlab's home, if not given."""
+    like: str | None = None
+    """The sweep that one begun with `pipelines/sweep.py ... --name NAME` was made from."""
+
+
+def asked(arguments: Arguments) -> list[Sweep]:
+    """The sweeps that are named. ValueError with a suggestion for an unknown one, before anything is written."""
+    if not arguments.names:
+        raise ValueError(f"name a sweep; there are {', '.join(SWEEPS)}")
+    return [_called(arguments.like or name, name) for name in arguments.names]
+
+
+def _called(name: str, shown: str) -> Sweep:
+    if name not in SWEEPS:
+        near = difflib.get_close_matches(name, SWEEPS, n=1, cutoff=0.4)
+        raise ValueError(f"unknown sweep {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(SWEEPS)}"))
+    return replace(SWEEPS[name], name=shown)
+
+
+def main() -> None:
+    arguments = understood(lambda: tyro.cli(Arguments, description=__doc__))
+    for sweep in asked(arguments):
+        study = Study.read(sweep, arguments.storage)
+        print("\n".join(str(path) for path in report(as_run(sweep, study), study, arguments.out)))
+
+
+if __name__ == "__main__":
+    guarded(main)
