@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "evaluation": {"types", "data"},
     "interop": {"types", "method", "methods", "backbones", "nn", "experiment", "losses", "data", "evaluation", "training"},
     "training": {"types", "method", "experiment", "data", "evaluation", "nn", "home"},
-    "tracking": {"experiment", "home"},
+    "tracking": {"types", "method", "experiment", "data", "training", "home"},
     "sweeps": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "home"},
     "cluster": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "sweeps", "home"},
     "command": {"experiment", "home", "training"},

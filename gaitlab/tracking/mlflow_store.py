@@ -15,6 +15,8 @@ from gaitlab.experiment import Experiment, flatten
 from gaitlab.home import home
 from gaitlab.tracking.spool import Point
 
+OFFLINE = "offline-"
+"""Begins the id of a run whose store was away when it began; a store that comes back names the run by an id of its own."""
 START = "gaitlab.start"
 """Tag by which a run is found again whose creation was asked for, but not answered."""
 
@@ -47,6 +49,7 @@ def open_store(uri: str) -> Any:
     quiet = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
     brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -65,19 +68,34 @@ def open_store(uri: str) -> Any:
 
 def tags_of(run_id: str) -> dict[str, str]:
     """The tags of a run in the default store, e.g. `commit`; none for a run that was not tracked."""
-    if run_id.startswith("untracked-"):
-        return {}
-    return dict(open_store(default_uri()).get_run(run_id).data.tags)
+    run = None if run_id.startswith("untracked-") else find_run(open_store(default_uri()), run_id)
+    return dict(run.data.tags) if run else {}
+
+
+def find_run(client: Any, run_id: str) -> Any:
+    """The run of that id, or that began offline under it; None if the store has none."""
+    from mlflow.exceptions import MlflowException
+
+    if run_id.startswith(OFFLINE):
+        families = [family.experiment_id for family in client.search_experiments()]
+        found = client.search_runs(families, f"tags.`{START}` = '{run_id.removeprefix(OFFLINE)}'")
+        return found[0] if found else None
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
 
 
 def create_run(client: Any, uri: str, experiment: Experiment, tags: Mapping[str, str], parent: str | None, token: str) -> str:
-    """The run that was begun under `token`, with its parameters; the MLflow experiment is $MLFLOW_EXPERIMENT_NAME or "gaitlab".
+    """The run that was begun under `token`, with its parameters.
 
     A request that was carried out but not answered, and so made again, leaves twins; all but the first of them go.
     """
     from mlflow.entities import Param
 
-    family = _experiment_id(client, uri, os.environ.get("MLFLOW_EXPERIMENT_NAME") or "gaitlab")
+    family = experiment_id(client, uri)
     search = partial(client.search_runs, [family], f"tags.`{START}` = '{token}'", order_by=["attributes.start_time ASC"])
     if not search():
         nested = {"mlflow.parentRunId": parent} if parent else {}
@@ -103,14 +121,15 @@ def reopen_run(client: Any, run_id: str, tags: Mapping[str, str]) -> None:
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in here.items() if begun.get(key) != value])
 
 
-def _experiment_id(client: Any, uri: str, name: str) -> str:
-    """The MLflow experiment, made on first use.
+def experiment_id(client: Any, uri: str) -> str:
+    """The MLflow experiment $MLFLOW_EXPERIMENT_NAME or "gaitlab", made on first use.
 
     A server decides where artifacts lie; those of a SQLite file lie beside it, of another database in gaitlab's home, so that
     all machines need the same one (MLflow's default is the working folder).
     """
     from mlflow.exceptions import MlflowException
 
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "gaitlab"
     found = client.get_experiment_by_name(name)
     if found is None:
         database = database_file(uri)

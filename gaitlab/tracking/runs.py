@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from gaitlab.experiment import Experiment, fingerprint, to_dict
 from gaitlab.home import home
 from gaitlab.tracking import mlflow_store, provenance
+from gaitlab.tracking.mlflow_store import OFFLINE
 from gaitlab.tracking.spool import Point, Spool
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ RETRY_SECONDS = 60.0
 """After a failed delivery the store is left alone for this long."""
 FINISH_SECONDS = 5.0
 """For this long `finish` tries again, e.g. while other processes lock a database."""
-OFFLINE = "offline-"
-"""Begins the id of a run whose store was away when it began; a store that comes back names the run by an id of its own."""
 
 logger = logging.getLogger(__name__)
 

@@ -58,7 +58,10 @@ def table(uri: str, run_id: str) -> pd.DataFrame:
 
     mlflow.set_tracking_uri(uri)
     mlflow.set_experiment("gaitlab")
-    return mlflow.load_table("tables/casia-b.json", run_ids=[run_id])
+    try:
+        return mlflow.load_table("tables/casia-b.json", run_ids=[run_id])
+    finally:
+        mlflow.set_tracking_uri(None)  # which also sets a variable of the environment
 
 
 # -- SQLite ------------------------------------------------------------------------------------------------------------
@@ -89,7 +92,7 @@ def test_sixteen_first_writers(tmp_path: Path) -> None:
     with start(uri) as parent:
         for _ in writers:
             parents.put(parent.run_id)
-        children = dict(told.get(timeout=200).split() for _ in writers)
+        children = dict(told.get(timeout=400).split() for _ in writers)
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
