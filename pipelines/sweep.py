@@ -66,9 +66,12 @@ def main() -> None:
         return
     sweep, command = asked(sys.argv[1:])
     from gaitlab.cluster.sweep import launch
+    from gaitlab.sweeps.grid import markdown
+    from gaitlab.sweeps.report import of_sweep
 
     study = launch(sweep, storage=command.storage, concurrency=command.concurrency, retry=command.retry_failed, fresh=command.fresh)
-    print(len(study.trials()))
+    print("\n\n".join(markdown(grid) for grid in of_sweep(sweep, study).grids[:2]))
+    print(f"\nfiles of it: python pipelines/report.py {sweep.name}")
 
 
 if __name__ == "__main__":

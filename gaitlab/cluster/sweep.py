@@ -29,6 +29,7 @@ from gaitlab.experiment import Experiment, ScaleConfig
 from gaitlab.home import home
 from gaitlab.sweeps.finished import finished, note_finished
 from gaitlab.sweeps.progress import Progress
+from gaitlab.sweeps.report import log_report
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Sweep, experiments
 from gaitlab.tracking.runs import Tracker, run_folder
@@ -64,6 +65,9 @@ def launch(sweep: Sweep, *, storage: str | None = None, concurrency: int | None 
                 study.parent = parent.run_id
             print(f"{sweep.name}: {len(study.trials()) if sweep.rows else sweep.trials} trials, {places} at a time", flush=True)
             _tune(_Trials(study, parent, Progress(sweep, places), fresh=fresh), places)
+            if any(trial.state == "COMPLETE" for trial in study.trials()):
+                log_report(sweep, study, parent)
+            print(f"look at it with: {parent.how_to_open()}", flush=True)
     finally:
         study.close()
     return study
