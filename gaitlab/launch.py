@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gaitlab.command import Command
 from gaitlab.experiment import Experiment
+from gaitlab.tracking.mlflow_store import without_password
 from gaitlab.tracking.runs import NoTracker, Tracker, run_folder
 from gaitlab.training import checkpoint
 from gaitlab.training.fit import fit, prepare
@@ -88,4 +89,4 @@ def _announced(experiment: Experiment, tracker: Tracker | NoTracker) -> Path:
 def _farewell(summary: Summary, tracker: Tracker | NoTracker) -> None:
     print(f"\n{summary.text()}")
     if tracker.uri:
-        print(f"\nlook at the run with: {tracker.how_to_open()}\nMLflow store: {tracker.uri}", flush=True)
+        print(f"\nlook at the run with: {tracker.how_to_open()}\nMLflow store: {without_password(tracker.uri)}", flush=True)
