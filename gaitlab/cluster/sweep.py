@@ -5,26 +5,21 @@ kill -9 the same command starts a new Tune run, whose first trials are those tha
 A trial of one worker trains in its own process; one of several starts them by Ray Train.
 """
 
-import contextlib
 import logging
 import os
 import shutil
-import traceback
 import uuid
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import ray
-from filelock import FileLock
 from ray import tune
-from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import Searcher
 
-from gaitlab.cluster import run as ray_train
 from gaitlab.cluster.connect import start_ray
 from gaitlab.cluster.ingest import ray_map
+from gaitlab.cluster.trial import LOG, trial
 from gaitlab.experiment import Experiment, ScaleConfig
 from gaitlab.home import home
 from gaitlab.sweeps.finished import finished, note_finished
@@ -33,12 +28,8 @@ from gaitlab.sweeps.report import log_report
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Sweep, experiments
 from gaitlab.tracking.runs import Tracker, run_folder
-from gaitlab.training.fit import fit, prepare
-from gaitlab.training.outcome import keep_config, read_config, read_outcome
-from gaitlab.training.run import LocalRun
-
-LOG = "log.txt"
-"""What a trial prints, in its run's folder."""
+from gaitlab.training.fit import prepare
+from gaitlab.training.outcome import keep_config, read_outcome
 
 
 def launch(sweep: Sweep, *, storage: str | None = None, concurrency: int | None = None, retry: bool = False, fresh: bool = False) -> Study:
@@ -91,7 +82,7 @@ def _tune(trials: "_Trials", places: int) -> None:
     scale, folder = sweep.base.scale, home() / "tune" / uuid.uuid4().hex
     one = {"CPU": float(scale.cpus_per_worker), "GPU": float(scale.gpus_per_worker)}
     several = {"CPU": 0.01}  # only waits; its workers have places of their own
-    work = tune.with_parameters(_trial, home=str(home()), uri=trials.parent.uri)
+    work = tune.with_parameters(trial, home=str(home()), uri=trials.parent.uri)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it looks for result files, which the runs' own ones replace
     quiet = {
         "RAY_AIR_NEW_OUTPUT": "0",
@@ -139,14 +130,14 @@ class _Trials(Searcher):
     def suggest(self, trial_id: str) -> Any:
         """The next trial's run and data; Tune's word for it when there is none."""
         while given := self.study.next():
-            trial, experiment = given
+            next_, experiment = given
             data = prepare(experiment, experiment.scale.workers)[0].hash
-            if not trial.run and not self.fresh and (shared := finished(experiment, data)):
-                self.study.begun(trial.number, shared)
-                self._completed(trial.number, shared)
+            if not next_.run and not self.fresh and (shared := finished(experiment, data)):
+                self.study.begun(next_.number, shared)
+                self._completed(next_.number, shared)
                 continue
-            run = trial.run or self._new_run(trial.number, experiment, data)
-            self.running[trial_id] = trial.number, experiment, data, run
+            run = next_.run or self._new_run(next_.number, experiment, data)
+            self.running[trial_id] = next_.number, experiment, data, run
             return {"run": run, "data": data}
         return Searcher.FINISHED
 
@@ -221,45 +212,3 @@ class _Shown(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if self.trials.progress.due():  # reading the study at every step of Tune's would take half a core
             self.trials.progress.show(self.trials.study.trials())
-
-
-def _trial(config: dict[str, str], *, home: str, uri: str) -> None:
-    """What Tune runs: a trial's run from where it stands to its figures. Errors are told, not raised: raised, Tune would try again."""
-    os.environ["GAITLAB_HOME"] = home
-    folder = run_folder(config["run"])
-    cause = ""
-    with (folder / LOG).open("a", buffering=1) as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-        try:
-            alone = FileLock(folder / "trial.lock")  # a killed driver's trial may live on for some seconds
-            alone.acquire()
-            if read_outcome(folder) is None:  # else only the word of it was lost
-                _run(read_config(folder), config, uri)
-        except Exception as error:  # noqa: BLE001  (one trial does not end the sweep)
-            traceback.print_exc()
-            cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
-    tune.report({"ended": True, "cause": cause})
-
-
-def _run(experiment: Experiment, config: Mapping[str, str], uri: str) -> None:
-    run, data, folder = config["run"], config["data"], run_folder(config["run"])
-    if experiment.scale.workers > 1:
-        callbacks = [TuneReportCallback()]
-        ray_train.launch(experiment, data_hash=data, run_id=run, tracking_uri=uri, resume=True, callbacks=callbacks)
-        return
-    with Tracker.start(experiment, data_hash=data, run_id=run, uri=uri) as tracker:
-        local = LocalRun(lambda: folder, keep=experiment.train.keep)
-        fit(experiment, local, _Telling(tracker, tune.report), resume=True)
-
-
-class _Telling:
-    """A tracker whose evaluations Tune hears of, too."""
-
-    def __init__(self, tracker: Tracker, tell: Callable[[dict[str, Any]], None]) -> None:
-        self._tracker, self._tell = tracker, tell
-        self.final, self.flush, self.table = tracker.final, tracker.flush, tracker.table
-        self.figure, self.text = tracker.figure, tracker.text
-
-    def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        self._tracker.log(step, metrics)
-        if "validation" in metrics:
-            self._tell({"step": step, "validation": metrics["validation"]})

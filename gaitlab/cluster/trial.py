@@ -1,0 +1,65 @@
+"""What Tune runs: a trial, in a process of its own. It imports little, since every trial imports it anew."""
+
+import contextlib
+import os
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from filelock import FileLock
+from ray import tune
+
+from gaitlab.experiment import Experiment
+from gaitlab.tracking.runs import Tracker, run_folder
+from gaitlab.training.fit import fit
+from gaitlab.training.outcome import read_config, read_outcome
+from gaitlab.training.run import LocalRun
+
+LOG = "log.txt"
+"""What a trial prints, in its run's folder."""
+
+
+def trial(config: dict[str, str], *, home: str, uri: str) -> None:
+    """A trial's run from where it stands to its figures. Errors are told, not raised: raised, Tune would try again."""
+    os.environ["GAITLAB_HOME"] = home
+    folder = run_folder(config["run"])
+    cause = ""
+    with (folder / LOG).open("a", buffering=1) as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        try:
+            alone = FileLock(folder / "trial.lock")  # a killed driver's trial may live on for some seconds
+            alone.acquire()
+            if read_outcome(folder) is None:  # else only the word of it was lost
+                _run(read_config(folder), config, uri)
+        except Exception as error:  # noqa: BLE001  (one trial does not end the sweep)
+            traceback.print_exc()
+            cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+    tune.report({"ended": True, "cause": cause})
+
+
+def _run(experiment: Experiment, config: Mapping[str, str], uri: str) -> None:
+    run, data, folder = config["run"], config["data"], run_folder(config["run"])
+    if experiment.scale.workers > 1:
+        from ray.tune.integration.ray_train import TuneReportCallback
+
+        from gaitlab.cluster import run as ray_train
+
+        callbacks = [TuneReportCallback()]
+        ray_train.launch(experiment, data_hash=data, run_id=run, tracking_uri=uri, resume=True, callbacks=callbacks)
+        return
+    with Tracker.start(experiment, data_hash=data, run_id=run, uri=uri) as tracker:
+        local = LocalRun(lambda: folder, keep=experiment.train.keep)
+        fit(experiment, local, _Telling(tracker, tune.report), resume=True)
+
+
+class _Telling:
+    """A tracker whose evaluations Tune hears of, too."""
+
+    def __init__(self, tracker: Tracker, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._tracker, self._tell = tracker, tell
+        self.final, self.flush, self.table = tracker.final, tracker.flush, tracker.table
+        self.figure, self.text = tracker.figure, tracker.text
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._tracker.log(step, metrics)
+        if "validation" in metrics:
+            self._tell({"step": step, "validation": metrics["validation"]})
