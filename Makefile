@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/python pipelines/demo.py
+	$(BIN)/python pipelines/cod2.py
 
 test: setup
 	$(BIN)/python -m pytest

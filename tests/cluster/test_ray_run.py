@@ -16,6 +16,8 @@ import pytest
 
 from gaitlab.data.store import Store
 from tests.conftest import ROOT
+from tests.test_cod2_pipeline import HERE, NAME, results
+from tests.test_cod2_pipeline import TINY as TINY_PAIR
 from tests.test_command import TINY, pipeline
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
@@ -129,19 +131,29 @@ def head() -> Iterator[str]:
     Path("/tmp/ray/ray_current_cluster").unlink(missing_ok=True)  # or the next `ray.init` waits for the dead one
 
 
-def test_ray_job_submit(tiny_store: Store, head: str) -> None:
-    """`ray job submit -- python pipelines/supervised.py` ends with the table, and a wrong experiment ends the job with an error."""
+def submitted(head: str, *line: str) -> subprocess.CompletedProcess[str]:
+    """`ray job submit -- python LINE` from somewhere else."""
     ray = Path(sys.executable).with_name("ray")
     env = {"env_vars": {k: os.environ[k] for k in ("GAITLAB_HOME", "RAY_AUTH_MODE")}}
-    submit = [ray, "job", "submit", "--address", head, "--working-dir", str(ROOT), "--runtime-env-json", json.dumps(env), "--"]
-    line = ["python", "pipelines/supervised.py", "demo", *TINY, "--train.steps", "2"]
+    submit = [ray, "job", "submit", "--address", head, "--working-dir", str(ROOT), "--runtime-env-json", json.dumps(env), "--", "python"]
     for _ in range(30):
-        done = subprocess.run([*submit, *line], cwd="/", text=True, capture_output=True, timeout=240, check=False)
+        done = subprocess.run([*submit, *line], cwd="/", text=True, capture_output=True, timeout=300, check=False)
         if "No available agent" not in done.stdout + done.stderr:  # the head answers some seconds before its agent does
             break
         time.sleep(1)
+    return done
+
+
+def test_ray_job_submit(tiny_store: Store, head: str) -> None:
+    """A run ends with the table, CoD2 and its baseline with theirs, and a wrong experiment ends the job with an error."""
+    done = submitted(head, "pipelines/supervised.py", "demo", *TINY, "--train.steps", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert 0 <= float(headline(done.stdout).split()[1]) <= 100
-    wrong = subprocess.run([*submit, *line[:2], "dmeo"], cwd="/", text=True, capture_output=True, timeout=120, check=False)
+    pair = submitted(head, "pipelines/cod2.py", NAME, *TINY_PAIR, "--train.steps", "2")
+    assert pair.returncode == 0, pair.stdout + pair.stderr
+    here = pipeline("cod2.py", NAME, *TINY_PAIR, "--train.steps", "2", "--no-tracking", **HERE)
+    assert here.returncode == 0, here.stderr
+    assert results(pair.stdout) == results(here.stdout)
+    wrong = submitted(head, "pipelines/supervised.py", "dmeo")
     assert wrong.returncode != 0
     assert "did you mean 'demo'" in wrong.stdout + wrong.stderr

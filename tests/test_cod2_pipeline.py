@@ -1,0 +1,108 @@
+"""CoD2 and its baseline by one command: one table at the end, also when it was killed on the way."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from gaitlab.data.store import Store
+from tests.conftest import ROOT
+from tests.test_command import pipeline
+
+TINY = [
+    "--data.root", "tiny", "--data.make.name", "tiny", "--data.make.train-subjects", "6", "--data.make.validation-subjects", "2",
+    "--data.make.test-subjects", "3", "--data.make.views", "0", "90", "--data.make.takes", "1", "--data.make.frames", "12", "18",
+    "--data.subjects-per-batch", "4", "--data.walks-per-subject", "2", "--method.recogniser.backbone.channels", "4", "8", "8", "8",
+    "--method.recogniser.embedding", "8", "--method.recogniser.clip.frames", "4", "--method.widths", "8", "16",
+    "--train.checkpoint-every", "2", "--train.log-every", "1", "--train.precision", "float32",
+]  # fmt: skip
+"""The smallest pair, on the tests' tiny store."""
+NAME = "cod2-walkers-small"
+HERE = {"GAITLAB_MOCAP": "none"}
+
+
+def results(output: str) -> str:
+    """From the last table to the gain."""
+    table, end = output.rindex("benchmark rank-1 (%)"), output.rindex(" points\n")
+    return output[output.rindex("\n", 0, table) : end]
+
+
+def labels(table: str) -> list[str]:
+    return re.findall(r"(?:walkers)? +(chance|GEI \+ LDA|GEI|baseline|CoD²|cod2\S*) +[\d.-]", table)
+
+
+def test_one_table_at_the_end(tiny_store: Store) -> None:
+    done = pipeline("cod2.py", NAME, *TINY, "--train.steps", "4", **HERE)
+    assert done.returncode == 0, done.stderr
+    end = results(done.stdout)
+    assert labels(end) == ["chance", "GEI", "GEI + LDA", "baseline", "CoD²"]
+    rank1 = [float(x) for x in re.findall(r"^rank-1 ([\d.]+)$", done.stdout, re.M)]
+    assert len(rank1) == 3  # of each half, and of CoD2 once more
+    assert rank1[1] == rank1[2]
+    assert float(end.split("gain over the baseline ")[1]) == pytest.approx(rank1[1] - rank1[0], abs=0.11)
+    runs = re.findall(r"^run (\w+);", done.stdout, re.M)
+    assert len(runs) == 2
+    assert all(run in done.stdout.splitlines()[-1] for run in runs)
+
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{os.environ['GAITLAB_HOME']}/mlflow.db")
+    assert [client.get_run(run).info.run_name for run in runs] == [f"{NAME}-baseline", NAME]
+    seen = {a.path for a in client.list_artifacts(runs[1], "figures")}
+    assert {"figures/strips-000004.png", "figures/amplification-000004.png"} <= seen
+
+
+@pytest.mark.parametrize(("half", "resume"), [(NAME, "last"), (f"{NAME}-baseline", "id")])
+def test_kill_9_in_either_half_and_resume_is_the_same_pair(tiny_store: Store, half: str, resume: str) -> None:
+    arguments = [NAME, *TINY, "--train.steps", "8"]
+    whole = pipeline("cod2.py", *arguments, "--no-tracking", **HERE)
+    assert whole.returncode == 0, whole.stderr
+    killed = subprocess.Popen(
+        [sys.executable, "-u", str(ROOT / "pipelines" / "cod2.py"), *arguments],
+        cwd=ROOT, env=os.environ | HERE, text=True, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert killed.stdout is not None
+    lines: list[str] = []
+    for line in killed.stdout:
+        lines.append(line)
+        if line.startswith(f"{half} 5/8"):
+            killed.send_signal(signal.SIGKILL)
+            break
+    killed.wait(30)
+    killed.stdout.close()
+    run = re.findall(r"^run (\w+);", "".join(lines), re.M)[-1]
+    again = pipeline("cod2.py", *([NAME, "--resume", "last"] if resume == "last" else ["--resume", run]), **HERE)
+    assert again.returncode == 0, again.stderr
+    assert f"{half} 4/8" not in again.stdout, "it started from the beginning"
+    assert (f"{NAME}-baseline 8/8" in again.stdout) == (half != NAME), "what was trained was trained again"
+    assert results(again.stdout) == results(whole.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["gaitbase-walkers-small"], "did you mean 'cod2-walkers-small'"),
+        (["demo"], "there are cod2-sustech1k"),
+        (["cod2-grew", "--resume", "last"], "no pair of 'cod2-grew'"),
+        (["--resume"], "no run ''"),
+        (["--resume", "0123"], "no run '0123'"),
+        ([NAME, "--method.clean", "1"], "clean is a share of the frames"),
+    ],
+)
+def test_bad_input_is_one_clear_line(arguments: list[str], says: str) -> None:
+    done = pipeline("cod2.py", *arguments, **HERE)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_says_how_to_go_on() -> None:
+    done = pipeline("cod2.py", "--help")
+    assert done.returncode == 0
+    for words in ("--resume last", "ray job submit", "--method.recogniser.backbone.channels", "cod2-grew"):
+        assert words in done.stdout
+    assert "gaitbase-gait3d" not in done.stdout
