@@ -91,7 +91,7 @@ def gains_figure(table: Table) -> Figure:
 
 
 def set_gains_figure(table: Table) -> Figure:
-    """Gains by probe set (columns), coloured by sign and size."""
+    """Gains by probe set (columns), coloured by sign and size; they have no intervals."""
     rows = [row for row in table.rows if row.set_gains]
     values = np.array([[row.set_gains[name] for name in table.sets] for row in rows])
     most = max(1.0, float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0)
@@ -102,7 +102,7 @@ def set_gains_figure(table: Table) -> Figure:
     axes.set_yticks(range(len(rows)), [row.row for row in rows])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title("Gains by probe set (points)", loc="left", fontweight="bold")
+    axes.set_title("Gains by probe set (points; size, not certainty)", loc="left", fontweight="bold")
     for (i, j), value in np.ndenumerate(values):
         axes.text(j, i, f"{value:+.1f}".replace("-", "−"), ha="center", va="center", fontsize=8, color=_ink(value, most))
     return figure

@@ -30,23 +30,33 @@ def _gains(table: Table) -> Grid:
         lines.append(
             [
                 row.row,
-                str(len(row.runs)),
                 spread(row.values),
-                interval(mean.low, mean.high) if mean else "–",
                 signed(gain.value) if gain else "–",
                 interval(gain.low, gain.high, sign=True) if gain else "–",
                 number(gain.error) if gain else "–",
                 *(signed(row.published[column].gain) for column in table.columns),
+                interval(mean.low, mean.high) if mean else "–",
+                str(len(row.runs)),
                 "–" if math.isnan(row.seconds) else f"{row.seconds:.0f}",
             ]
         )
-    head = ["", "seeds", measure(table), "95 %", "gain", "95 % of the gain", "SE", *(f"gain, {c}" for c in table.columns), "seconds"]
+    head = [
+        "",
+        measure(table),
+        "gain",
+        "95 % of the gain",
+        "SE",
+        *(f"gain, {c}" for c in table.columns),
+        "95 % of the mean",
+        "seeds",
+        "seconds",
+    ]
     return Grid(
         name="gains",
         title=f"Gains ({table.protocol})",
         head=head,
         lines=lines,
-        marks={(i, j): mark for i, row in enumerate(table.rows) if (mark := _mark(row.gain)) for j in (4, 5)},
+        marks={(i, j): mark for i, row in enumerate(table.rows) if (mark := _mark(row.gain)) for j in (2, 3)},
         note=_how(table),
     )
 
@@ -60,9 +70,8 @@ def _mark(gain: Estimate | None) -> Mark | None:
 def _how(table: Table) -> str:
     """What the columns mean."""
     over = {row.baseline for row in table.rows if row.baseline}
-    each = (
-        f"over {next(iter(over))}" if len(over) == 1 else "over: " + "; ".join(f"{r.row}: {r.baseline}" for r in table.rows if r.baseline)
-    )
+    pairs = "; ".join(f"{row.row} over {row.baseline}" for row in table.rows if row.baseline)
+    each = f"over {next(iter(over))}" if len(over) == 1 else f"({pairs})"
     parts = ["Percent, mean ± sample standard deviation over seeds."]
     estimates = [e for row in table.rows for e in (row.mean, row.gain) if e]
     drawn = {e.drawn for e in estimates}

@@ -82,7 +82,7 @@ def test_one_seed_says_what_its_interval_covers(tmp_path: Path) -> None:
     table = ablation(sweep, run_all(sweep, sqlite(tmp_path)))
     gains = shown.grids(table)[0]
     assert f"The 95 % intervals draw identities only anew ({PEOPLE} identities)." in gains.note
-    assert "±" not in gains.lines[0][2]
+    assert "±" not in gains.lines[0][1]
     certainty = next(grid for grid in shown.grids(table) if grid.name == "certainty")
     assert certainty.lines[0][3:7] == ["–", "–", "–", "–"]
 
