@@ -81,6 +81,18 @@ def test_kill_9_in_either_half_and_resume_is_the_same_pair(tiny_store: Store, ha
     assert results(again.stdout) == results(whole.stdout)
 
 
+def test_two_processes_end_in_one_table(tiny_store: Store) -> None:
+    """Under torchrun; rank 0 alone looks, and waits for nobody."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*torchrun, str(ROOT / "pipelines" / "cod2.py"), NAME, *TINY, "--train.steps", "3", "--train.look-every", "1"],
+        cwd=ROOT, env=os.environ | HERE | {"OMP_NUM_THREADS": "1"}, text=True, capture_output=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert labels(results(done.stdout)) == ["chance", "GEI", "GEI + LDA", "baseline", "CoD²"]
+    assert done.stdout.count("gain over the baseline") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
