@@ -156,6 +156,8 @@ class _Trials(Searcher):
             self._completed(number, run)
             note_finished(experiment, data, run)
         else:
+            if result and "validation" in result:  # the one that it was stopped for, of which Tune says nothing else
+                self.study.scored(number, int(result["step"]), float(result["validation"]))
             self.study.pruned(number)
             self._close(run, experiment, data, "KILLED")
         self._log()

@@ -64,9 +64,9 @@ class Study:
                 study_name=sweep.name,
                 storage=_storage(storage),
                 directions=[goal.goal for goal in sweep.goals],
-                sampler=_sampler(sweep),
                 load_if_exists=True,
             )
+        study.sampler = _sampler(sweep, len(study.trials))
         now, begun = to_dict(sweep), study.user_attrs.get("sweep")
         if begun and (changed := _changed(begun, now)):
             lock.release()
@@ -216,8 +216,9 @@ def _value(range_: Range, drawn: Any) -> Any:
     return drawn
 
 
-def _sampler(sweep: Sweep) -> optuna.samplers.BaseSampler:
-    seed = sweep.seeds[0]
+def _sampler(sweep: Sweep, drawn: int) -> optuna.samplers.BaseSampler:
+    """drawn: trials so far; a sampler that began anew with the same seed would draw the first points again."""
+    seed = 1_000_003 * sweep.seeds[0] + drawn
     if sweep.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     if sweep.sampler == "nsgaii":
