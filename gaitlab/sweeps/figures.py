@@ -121,7 +121,7 @@ def of_search(found: Found) -> dict[str, Figure]:
 
 
 def history_figure(found: Found) -> Figure:
-    """Every goal's value against the trial's number, and the best so far."""
+    """Every goal's value against the trial's number, and the best so far; hollow: the last score of a trial that was stopped early."""
     figure = Figure(figsize=(5.9, 0.6 + 2.4 * len(found.goals)), dpi=120, layout="constrained")
     figure.suptitle("History", x=0.01, ha="left", fontweight="bold")
     numbers = [trial.number for trial in found.trials]
@@ -129,12 +129,16 @@ def history_figure(found: Found) -> Figure:
         values = [trial.values[i] for trial in found.trials]
         best = (np.maximum if goal.goal == "maximize" else np.minimum).accumulate(values)
         axes.plot(numbers, values, "o", color=MORE, alpha=0.6, markersize=5, markeredgewidth=0, label="trial")
+        if i == 0 and (scored := {n: at[1] for n, at in found.stopped.items() if at}):
+            axes.plot(
+                list(scored), list(scored.values()), "o", color="none", markeredgecolor="#b0b0b0", markersize=5, label="stopped early"
+            )
         axes.step(numbers, best, where="post", color=COLOURS[0], linewidth=1.8, label="best so far")
         axes.set(ylabel=goal.metric)
         _plain(axes, "y")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial")
-    figure.axes[0].legend(frameon=False, loc="lower left", bbox_to_anchor=(0.55, 1), ncols=2, borderaxespad=0)
+    figure.axes[0].legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0, fontsize=8)
     return figure
 
 

@@ -144,11 +144,12 @@ def _of_search(sweep: Sweep, result: Found) -> Content:
         for goal, value in zip(result.goals, trial.values, strict=True)
     ]
     goals = ", ".join(f"{'most' if goal.goal == 'maximize' else 'least'} {goal.metric}" for goal in result.goals)
+    early = f", {len(result.stopped)} stopped early" if result.stopped else ""
     origins = list(result.origins.values())
     return Content(
         name=sweep.name,
         title=result.title,
-        about=f"{len(result.trials)} of {sweep.trials} trials, drawn by {sweep.sampler}, for {goals}",
+        about=f"{len(result.trials)} of {sweep.trials} trials finished{early}; drawn by {sweep.sampler}, for {goals}",
         grids=found.grids(result),
         figures=figures.of_search(result),
         notes=result.notes,

@@ -107,7 +107,8 @@ def test_a_search_is_ranked_and_its_fields_weighed(tmp_path: Path) -> None:
     assert values == sorted(values, reverse=True)
     assert len(values) == 14
     assert "Trial 4 failed: its process died, by a signal or for lack of memory." in result.notes
-    assert "Trial 6 was stopped early." in result.notes
+    assert "Stopped early, so neither ranked nor weighed: trials 6 (10.00 at step 4)." in result.notes
+    assert result.stopped == {6: (4, 10.0)}
     shares = result.importances["walkers@validation/rank1"]
     assert sum(shares.values()) == pytest.approx(1)
     assert max(shares, key=shares.__getitem__) in ("optim.lr", "train.steps")
@@ -115,6 +116,13 @@ def test_a_search_is_ranked_and_its_fields_weighed(tmp_path: Path) -> None:
     assert len(best.lines) == 10
     assert best.lines[0][1] == f"{values[0]:.2f}"
     assert not result.front
+
+
+def test_few_trials_tell_nothing_about_fields(tmp_path: Path) -> None:
+    sweep, study = searched(sqlite(tmp_path), goals=1, trials=8)
+    result = search(sweep, study)
+    assert result.importances == {"walkers@validation/rank1": {}}
+    assert "Too few finished trials to say what matters for walkers@validation/rank1 (there are 6)." in result.notes
 
 
 def test_of_the_front_nothing_is_dominated(tmp_path: Path) -> None:
