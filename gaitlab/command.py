@@ -37,11 +37,7 @@ def parse(experiments: Mapping[str, Experiment], default: str, arguments: list[s
     """`[experiment] [--field.path value ...]` -> Command. ValueError for an unknown experiment; tyro reports wrong fields itself."""
     named = bool(arguments) and not arguments[0].startswith("-")
     name = arguments[0] if named else default
-    if name not in experiments:
-        near = difflib.get_close_matches(name, experiments, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else "there are"
-        raise ValueError(f"unknown experiment {name!r}; {hint}" + ("" if near else f" {', '.join(experiments)}"))
-    base = experiments[name]
+    base = called(name, experiments, "experiment")
     resumed = _value_of("--resume", arguments)
     if resumed is not None:
         resumed = run_called(resumed, name)
@@ -59,6 +55,14 @@ def parse(experiments: Mapping[str, Experiment], default: str, arguments: list[s
         )
     )
     return Command(experiment=command.experiment, resume=resumed, tracking=command.tracking)
+
+
+def called(name: str, there: Mapping[str, T], what: str) -> T:
+    """The one of that name. ValueError with the nearest name, or all of them."""
+    if name in there:
+        return there[name]
+    near = difflib.get_close_matches(name, there, n=1, cutoff=0.4)
+    raise ValueError(f"unknown {what} {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(there)}"))
 
 
 def understood(ask: Callable[[], T]) -> T:

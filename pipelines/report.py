@@ -3,7 +3,6 @@
 Writes NAME.md, NAME.json, NAME.tex and NAME.html (one page that needs nothing else) from the study and the runs' folders.
 """
 
-import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from experiments import SWEEPS
-from gaitlab.command import guarded, understood
+from gaitlab.command import called, guarded, understood
 from gaitlab.sweeps.report import as_run, report
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Sweep
@@ -35,14 +34,7 @@ def asked(arguments: Arguments) -> list[Sweep]:
     """The sweeps that are named. ValueError with a suggestion for an unknown one, before anything is written."""
     if not arguments.names:
         raise ValueError(f"name a sweep; there are {', '.join(SWEEPS)}")
-    return [_called(arguments.like or name, name) for name in arguments.names]
-
-
-def _called(name: str, shown: str) -> Sweep:
-    if name not in SWEEPS:
-        near = difflib.get_close_matches(name, SWEEPS, n=1, cutoff=0.4)
-        raise ValueError(f"unknown sweep {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(SWEEPS)}"))
-    return replace(SWEEPS[name], name=shown)
+    return [replace(called(arguments.like or name, SWEEPS, "sweep"), name=name) for name in arguments.names]
 
 
 def main() -> None:

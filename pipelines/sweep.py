@@ -4,7 +4,6 @@ Killed and started again it goes on: no finished trial is repeated. The same lin
 `ray job submit --address URL --working-dir . -- python pipelines/sweep.py NAME`.
 """
 
-import difflib
 import sys
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,7 +11,7 @@ from typing import Literal
 import tyro
 
 from experiments import SWEEPS
-from gaitlab.command import guarded, understood
+from gaitlab.command import called, guarded, understood
 from gaitlab.experiment import Experiment
 from gaitlab.sweeps.sweep import Sweep
 
@@ -43,17 +42,9 @@ class Command:
     """Runs that other sweeps have finished are repeated."""
 
 
-def sweep_called(name: str) -> Sweep:
-    """ValueError with a suggestion if there is none."""
-    if name in SWEEPS:
-        return SWEEPS[name]
-    near = difflib.get_close_matches(name, SWEEPS, n=1, cutoff=0.4)
-    raise ValueError(f"unknown sweep {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(SWEEPS)}"))
-
-
 def asked(arguments: list[str]) -> tuple[Sweep, Command]:
     """The sweep that the arguments name, as they change it, and how to run it."""
-    sweep = sweep_called(arguments[0])
+    sweep = called(arguments[0], SWEEPS, "sweep")
     default = Command(name=sweep.name, base=sweep.base, seeds=sweep.seeds, trials=sweep.trials, stopper=sweep.stopper, grace=sweep.grace)
     prog, hidden = f"pipelines/sweep.py {sweep.name}", (tyro.conf.AvoidSubcommands,)
     c = understood(lambda: tyro.cli(Command, default=default, config=hidden, args=arguments[1:], prog=prog))
