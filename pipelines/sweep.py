@@ -42,6 +42,13 @@ class Command:
     """Runs that other sweeps have finished are repeated."""
 
 
+def catalogue() -> list[str]:
+    """A line for each sweep, and one for those that every experiment has."""
+    own = [f"  {name:24}{sweep.title}" for name, sweep in SWEEPS.items() if not name.startswith("recipe-")]
+    any_ = next(sweep for name, sweep in SWEEPS.items() if name.startswith("recipe-"))
+    return [*own, f"  {'recipe-EXPERIMENT':24}{any_.title} of any recogniser, e.g. {any_.name}"]
+
+
 def asked(arguments: list[str]) -> tuple[Sweep, Command]:
     """The sweep that the arguments name, as they change it, and how to run it."""
     sweep = called(arguments[0], SWEEPS, "sweep")
@@ -53,7 +60,7 @@ def asked(arguments: list[str]) -> tuple[Sweep, Command]:
 
 def main() -> None:
     if not sys.argv[1:] or sys.argv[1].startswith("-"):
-        print(f"{__doc__}\nsweeps:\n" + "\n".join(f"  {name:24}{sweep.title}" for name, sweep in SWEEPS.items()))
+        print(f"{__doc__}\nsweeps:\n" + "\n".join(catalogue()))
         return
     sweep, command = asked(sys.argv[1:])
     from gaitlab.cluster.sweep import launch
