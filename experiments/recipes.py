@@ -1,7 +1,7 @@
 """The axes of any recogniser's recipe, as a search: rate, decay, margin, width, strength of augmentation.
 
-`recipe-NAME` for every experiment NAME that learns identities, judged by the validation identities of its own data (`pipelines/ingest.py ...
---validation N`).
+`recipe-NAME` for every experiment NAME that learns identities, judged by the validation identities of its own data
+(`pipelines/ingest.py ... --validation N`).
 """
 
 from dataclasses import replace
