@@ -81,7 +81,7 @@ def _tune(trials: "_Trials", places: int) -> None:
     sweep = trials.study.sweep
     scale, folder = sweep.base.scale, home() / "tune" / uuid.uuid4().hex
     one = {"CPU": float(scale.cpus_per_worker), "GPU": float(scale.gpus_per_worker)}
-    several = {"CPU": 0.01}  # only waits; its workers have places of their own
+    several = {"node:__internal_head__": 0.001}  # only waits, and takes no core from its workers, who have places of their own
     work = tune.with_parameters(trial, home=str(home()), uri=trials.parent.uri)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it looks for result files, which the runs' own ones replace
     quiet = {
@@ -137,6 +137,7 @@ class _Trials(Searcher):
                 self._completed(next_.number, shared)
                 continue
             run = next_.run or self._new_run(next_.number, experiment, data)
+            keep_config(experiment, run_folder(run))
             self.running[trial_id] = next_.number, experiment, data, run
             return {"run": run, "data": data}
         return Searcher.FINISHED
@@ -150,6 +151,7 @@ class _Trials(Searcher):
         ended = bool(result and result.get("ended"))
         if error:
             self._failed(number, run, "its process died, by a signal or for lack of memory")
+            self._close(run, experiment, data, "FAILED")
         elif ended and result and result["cause"]:
             self._failed(number, run, result["cause"])
         elif ended:
@@ -173,12 +175,11 @@ class _Trials(Searcher):
         return {}
 
     def _new_run(self, number: int, experiment: Experiment, data: str) -> str:
-        """An MLflow run under the sweep's, and its folder; the trial reopens it."""
+        """An MLflow run under the sweep's, which the trial reopens."""
         tags = {"sweep": self.study.sweep.name, "trial": str(number)}
         tracker = Tracker.start(experiment, data_hash=data, parent=self.parent.run_id, tags=tags, uri=self.parent.uri, system_metrics=False)
         run = tracker.run_id
         self.study.begun(number, run)
-        keep_config(experiment, run_folder(run))
         tracker.finish("SCHEDULED")
         return run
 

@@ -51,18 +51,18 @@ def _run(experiment: Experiment, config: Mapping[str, str], uri: str) -> None:
         torch.set_num_threads(experiment.scale.cpus_per_worker)  # else each of several trials takes all cores: half the speed
     with Tracker.start(experiment, data_hash=data, run_id=run, uri=uri) as tracker:
         local = LocalRun(lambda: folder, keep=experiment.train.keep)
-        fit(experiment, local, _Telling(tracker, tune.report), resume=True)
+        fit(experiment, local, _Telling(tracker, experiment.train.steps, tune.report), resume=True)
 
 
 class _Telling:
     """A tracker whose evaluations Tune hears of, too."""
 
-    def __init__(self, tracker: Tracker, tell: Callable[[dict[str, Any]], None]) -> None:
-        self._tracker, self._tell = tracker, tell
+    def __init__(self, tracker: Tracker, steps: int, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._tracker, self._steps, self._tell = tracker, steps, tell
         self.final, self.flush, self.table = tracker.final, tracker.flush, tracker.table
         self.figure, self.text = tracker.figure, tracker.text
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         self._tracker.log(step, metrics)
-        if "validation" in metrics:
+        if "validation" in metrics and step < self._steps:  # at the last step there is nothing left to stop
             self._tell({"step": step, "validation": metrics["validation"]})
