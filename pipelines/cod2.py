@@ -30,7 +30,7 @@ from gaitlab.tracking import mlflow_store
 from gaitlab.training.outcome import CONFIG, keep_config, read_config
 from gaitlab.training.summary import Summary
 
-DEFAULT = "cod2-walkers-small"
+DEFAULT = "cod2-demo"
 EXPERIMENTS = {name: experiment for name, experiment in ALL.items() if isinstance(experiment.method, CoD2Config)}
 RECORDING = Path(os.environ.get("GAITLAB_MOCAP") or Path(__file__).parents[2] / "shared" / "data" / "cmu_walks.npz")
 
