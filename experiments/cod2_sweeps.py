@@ -14,7 +14,8 @@ from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.backbones.gaitgl import GaitGLConfig
 from gaitlab.backbones.gaitpart import GaitPartConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.experiment import Experiment
+from gaitlab.data.sources.walkers.presets import MINI
+from gaitlab.experiment import DataConfig, Experiment
 from gaitlab.sweeps.sweep import Choice, Sweep, Uniform
 
 SOURCE = "Xiong et al., AAAI 2026 (arXiv 2511.06245), slides p. 5 and 7"
@@ -107,7 +108,11 @@ def _pair(name: str, backbone: BackboneConfig) -> tuple[tuple[str, Mapping[str, 
 PLUGIN = Sweep(
     name="cod2-plugin",
     title="CoD2 around other recognisers",
-    base=replace(COD2_MINI, train=replace(COD2_MINI.train, steps=200)),
+    base=replace(
+        COD2_MINI,
+        data=DataConfig(root="walkers-mini-100", make=replace(MINI, test_subjects=100)),
+        train=replace(COD2_MINI.train, steps=150),
+    ),
     rows=dict(row for name, backbone in BACKBONES.items() for row in _pair(name, backbone)),
     baseline={f"{name} + CoD2": name for name in BACKBONES},
     published=_published({row: f for name, (a, b) in PLUGGED.items() for row, f in {name: a, f"{name} + CoD2": b}.items()}),
