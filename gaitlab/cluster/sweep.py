@@ -27,6 +27,7 @@ from gaitlab.sweeps.progress import Progress
 from gaitlab.sweeps.report import log_report
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Sweep, experiments
+from gaitlab.sweeps.winner import register_winner
 from gaitlab.tracking.runs import Tracker, run_folder
 from gaitlab.training.fit import prepare
 from gaitlab.training.outcome import keep_config, read_outcome
@@ -58,6 +59,8 @@ def launch(sweep: Sweep, *, storage: str | None = None, concurrency: int | None 
             _tune(_Trials(study, parent, Progress(sweep, places), fresh=fresh), places)
             if any(trial.state == "COMPLETE" for trial in study.trials()):
                 log_report(sweep, study, parent)
+            if said := register_winner(study):
+                print(said, flush=True)
             print(f"look at it with: {parent.how_to_open()}", flush=True)
     finally:
         study.close()

@@ -4,12 +4,12 @@ The last rows of the tables of levels, of fusions and of lambdas are one experim
 seed, so they share one run.
 """
 
-import uuid
 from dataclasses import replace
 from pathlib import Path
 
 from gaitlab.experiment import Experiment, fingerprint
 from gaitlab.home import home
+from gaitlab.tracking.results import write_whole
 from gaitlab.tracking.runs import run_folder
 from gaitlab.training.outcome import read_outcome
 
@@ -25,9 +25,7 @@ def note_finished(experiment: Experiment, data_hash: str, run: str) -> None:
     """Remember a finished run."""
     book = _book(experiment, data_hash)
     book.parent.mkdir(parents=True, exist_ok=True)
-    partial = book.with_name(f".{book.name}.{uuid.uuid4().hex}")
-    partial.write_text(run)
-    partial.replace(book)
+    write_whole(book, run)
 
 
 def _book(experiment: Experiment, data_hash: str) -> Path:

@@ -99,6 +99,15 @@ class Study:
     def parent(self, run: str) -> None:
         self.optuna.set_user_attr("parent", run)
 
+    @property
+    def winner(self) -> str | None:
+        """Run whose network was registered last."""
+        return self.optuna.user_attrs.get("winner")
+
+    @winner.setter
+    def winner(self, run: str) -> None:
+        self.optuna.set_user_attr("winner", run)
+
     def trials(self) -> list[Trial]:
         """All trials, by number."""
         return [self._trial(t) for t in self.optuna.get_trials(deepcopy=False)]

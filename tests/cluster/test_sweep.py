@@ -90,7 +90,11 @@ def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_st
         steps = Counter(point.step for point in client.get_metric_history(run.info.run_id, "loss"))
         assert sorted(steps) == list(range(1, 41)), "a step is missing"
         assert set(steps.values()) == {1}, "a step is there twice"
-    assert client.get_run(Study.read(SWEEPS["killed"]).parent).data.metrics["sweep/ended"] >= 1
+    parent = client.get_run(Study.read(SWEEPS["killed"]).parent)
+    assert parent.data.metrics["sweep/ended"] == 6
+    best = max(ended, key=lambda t: t.values[0])
+    assert client.get_model_version("killed", "1").run_id == best.run, "the winner's network is not in the registry"
+    assert re.search(r"load_model\('models:/killed/1'\)", said)
 
 
 def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_store: Store) -> None:
