@@ -22,6 +22,10 @@ from gaitlab.sweeps.sweep import Choice, Range, Sweep, Uniform, label, of_point,
 RUN, CAUSE, ROW, SEED = "run", "cause", "row", "seed"
 """Attributes of a trial: MLflow run id; why it failed; an ablation's line; seed."""
 
+DRAWS = 50
+"""Times that a search asks for a point that no trial had; a space of choices may have no other."""
+REPEATED = "an earlier trial has this point"
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -109,21 +113,25 @@ class Study:
         self.optuna.set_user_attr("winner", run)
 
     def trials(self) -> list[Trial]:
-        """All trials, by number."""
-        return [self._trial(t) for t in self.optuna.get_trials(deepcopy=False)]
+        """All trials, by number; draws that repeated a point are none."""
+        return [self._trial(t) for t in self.optuna.get_trials(deepcopy=False) if t.user_attrs.get(CAUSE) != REPEATED]
 
     def next(self) -> tuple[Trial, Experiment] | None:
         """The trial to start now: one that was left running, else one that waits or a newly drawn one; None if there is none."""
         if self._left:
             return self._given(self._left.pop(0))
-        waiting = self.optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        begun = len(self.optuna.get_trials(deepcopy=False)) - len(waiting)
-        if not waiting and (self.sweep.rows or begun >= self.sweep.trials):
-            return None
-        number = self.optuna.ask({path: _distribution(range_) for path, range_ in self.sweep.space.items()}).number
-        if self.sweep.space:
-            self._set(number, SEED, self.sweep.seeds[number % len(self.sweep.seeds)])
-        return self._given(number)
+        for _ in range(DRAWS):
+            states = [t.state for t in self.trials()]
+            waiting = states.count("WAITING")
+            if not waiting and (self.sweep.rows or len(states) >= self.sweep.trials):
+                return None
+            number = self.optuna.ask({path: _distribution(range_) for path, range_ in self.sweep.space.items()}).number
+            if self.sweep.space:
+                self._set(number, SEED, self.sweep.seeds[number % len(self.sweep.seeds)])
+            if not self._repeats(number):
+                return self._given(number)
+            self.failed(number, REPEATED)
+        return None
 
     def begun(self, number: int, run: str) -> None:
         """The trial has an MLflow run."""
@@ -172,6 +180,13 @@ class Study:
 
     def _wait(self, row: str, seed: int, point: dict[str, Any]) -> None:
         self.optuna.enqueue_trial(point, user_attrs={ROW: row, SEED: seed})
+
+    def _repeats(self, number: int) -> bool:
+        """Whether a search's trial has the point and the seed of an earlier one that did not fail, as samplers draw choices again."""
+        if self.sweep.rows:
+            return False
+        points = [(t.state.name, t.user_attrs.get(SEED), t.params) for t in self.optuna.get_trials(deepcopy=False)[: number + 1]]
+        return any(points[number][1:] == (seed, point) for state, seed, point in points[:number] if state not in ("FAIL", "WAITING"))
 
     def _given(self, number: int) -> tuple[Trial, Experiment]:
         trial = self._trial(self.optuna.get_trials(deepcopy=False)[number])

@@ -72,7 +72,7 @@ def test_rows_and_seeds_may_be_added_but_not_changed(storage: str) -> None:
     study.close()
     with pytest.raises(ValueError, match=r"begun with other values \(rows.a.method.fusion: add -> phase.*--name"):
         Study.open(replace(ABLATION, rows={"a": {"method.fusion": "phase"}, "b": {}}), storage)
-    with pytest.raises(ValueError, match=r"base.optim.lr: 0.003 -> 0.1"):
+    with pytest.raises(ValueError, match=f"base.optim.lr: {COD2_MINI.optim.lr} -> 0.1"):
         Study.open(replace(ABLATION, base=replace(COD2_MINI, optim=replace(COD2_MINI.optim, lr=0.1))), storage)
 
 
@@ -149,3 +149,14 @@ def test_several_objectives(storage: str) -> None:
 def test_a_study_that_was_never_begun(storage: str) -> None:
     with pytest.raises(ValueError, match=r"no trials yet; start it: python pipelines/sweep.py ablation"):
         Study.read(ABLATION, storage)
+
+
+def test_a_space_of_choices_is_not_drawn_twice(storage: str) -> None:
+    space = {"method.norm": Choice(("group", "sigmoid", "minmax")), "method.steps": Choice((100, 1000))}
+    study = Study.open(replace(SEARCH, space=space, trials=10), storage)
+    assert len(left(study)) == 6, "there are six points, and ten trials were asked for"
+    assert len({tuple(t.point.items()) for t in study.trials()}) == 6
+    study.failed(study.trials()[0].number, "out of memory")
+    assert study.retry_failed() == 1
+    assert len(left(study)) == 1, "a failed point may be tried again"
+    study.close()
