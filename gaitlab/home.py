@@ -1,6 +1,7 @@
 """Where gaitlab keeps what it makes: shards, runs, the MLflow store, the memory maps."""
 
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -17,6 +18,19 @@ def cache() -> Path:
 def run_named(run: str) -> Path:
     """Folder of the run that a user means: a folder with checkpoints, or the run's id. It need not be there."""
     return Path(run) if Path(run).is_dir() else home() / "runs" / run
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write beside `path`, then rename over it: the file is the old one or the new one."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(text)
+            file.close()
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
 
 
 def _folder(path: str | Path) -> Path:

@@ -67,8 +67,10 @@ def main() -> None:
     from gaitlab.sweeps.grid import markdown
     from gaitlab.sweeps.report import of_sweep
 
-    study = launch(sweep, storage=command.storage, concurrency=command.concurrency, retry=command.retry_failed, fresh=command.fresh)
-    print("\n\n".join(markdown(grid) for grid in of_sweep(sweep, study).grids[:2]))
+    study, content = launch(
+        sweep, storage=command.storage, concurrency=command.concurrency, retry=command.retry_failed, fresh=command.fresh
+    )
+    print("\n\n".join(markdown(grid) for grid in (content or of_sweep(sweep, study)).grids[:2]))
     print(f"\nfiles of it: python pipelines/report.py {sweep.name}")
 
 

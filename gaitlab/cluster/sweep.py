@@ -20,11 +20,12 @@ from ray.tune.search import Searcher
 from gaitlab.cluster.connect import start_ray
 from gaitlab.cluster.ingest import ray_map
 from gaitlab.cluster.trial import LOG, trial
+from gaitlab.data.shards import open_data
 from gaitlab.experiment import Experiment, ScaleConfig
 from gaitlab.home import home
 from gaitlab.sweeps.finished import finished, note_finished
 from gaitlab.sweeps.progress import Progress
-from gaitlab.sweeps.report import log_report
+from gaitlab.sweeps.report import Content, log_report
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Sweep, experiments
 from gaitlab.sweeps.winner import register_winner
@@ -33,8 +34,10 @@ from gaitlab.training.fit import prepare
 from gaitlab.training.outcome import keep_config, read_outcome
 
 
-def launch(sweep: Sweep, *, storage: str | None = None, concurrency: int | None = None, retry: bool = False, fresh: bool = False) -> Study:
-    """Run what is left of the sweep; returns its study, closed.
+def launch(
+    sweep: Sweep, *, storage: str | None = None, concurrency: int | None = None, retry: bool = False, fresh: bool = False
+) -> tuple[Study, Content | None]:
+    """Run what is left of the sweep; returns its study, closed, and what it came to, None where nothing is finished.
 
     concurrency: trials at a time; as many as have room now if not given. retry: failed trials run again. fresh: runs that other sweeps have
     finished are repeated. ValueError, before anything starts, for whatever can be known without training: paths, types, data, room, a
@@ -49,7 +52,8 @@ def launch(sweep: Sweep, *, storage: str | None = None, concurrency: int | None 
     try:
         if retry:
             study.retry_failed()
-        hash_ = prepare(sweep.base, sweep.base.scale.workers)[0].hash
+        hash_ = open_data(sweep.base.data).hash
+        content = None
         tags = {"sweep": sweep.name}
         base = replace(sweep.base, name=sweep.name)
         with Tracker.start(base, data_hash=hash_, run_id=study.parent, tags=tags, system_metrics=False) as parent:
@@ -58,13 +62,13 @@ def launch(sweep: Sweep, *, storage: str | None = None, concurrency: int | None 
             print(f"{sweep.name}: {len(study.trials()) if sweep.rows else sweep.trials} trials, {places} at a time", flush=True)
             _tune(_Trials(study, parent, Progress(sweep, places), fresh=fresh), places)
             if any(trial.state == "COMPLETE" for trial in study.trials()):
-                log_report(sweep, study, parent)
+                content = log_report(sweep, study, parent)
             if said := register_winner(study):
                 print(said, flush=True)
             print(f"look at it with: {parent.how_to_open()}", flush=True)
     finally:
         study.close()
-    return study
+    return study, content
 
 
 def _room(scale: ScaleConfig) -> int:
@@ -134,7 +138,7 @@ class _Trials(Searcher):
         """The next trial's run and data; Tune's word for it when there is none."""
         while given := self.study.next():
             next_, experiment = given
-            data = prepare(experiment, experiment.scale.workers)[0].hash
+            data = open_data(experiment.data).hash
             if not next_.run and not self.fresh and (shared := finished(experiment, data)):
                 self.study.begun(next_.number, shared)
                 self._completed(next_.number, shared)

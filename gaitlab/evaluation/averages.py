@@ -124,9 +124,13 @@ class Averages:
         headline = self.protocol.headline_row()
         return list(self.eligible) if headline == "mean" else [headline]
 
+    def headline_weights(self) -> np.ndarray:
+        """float64 `[q, m]`, what each ranking counts in rank-k of the headline."""
+        return np.mean([self.rank_weights[name] for name in self.headline_sets()], axis=0)
+
     def cmc(self, hit: Callable[[int], np.ndarray]) -> np.ndarray:
         """float64 `[50]`, percent: rank-1 to rank-50 of the headline row."""
-        weight = np.mean([self.rank_weights[name] for name in self.headline_sets()], axis=0)
+        weight = self.headline_weights()
         return np.array([_percent(weight, hit(k)) for k in range(1, DEEPEST + 1)])
 
     def subjects(self, subject: np.ndarray, hit: np.ndarray) -> pd.DataFrame:
@@ -134,7 +138,7 @@ class Averages:
 
         subject: of each probe. hit: `[q, m]`, whether a mate came first. Rank-1 of other subjects is `hits.sum() / share.sum()` of theirs.
         """
-        weight = np.mean([self.rank_weights[name] for name in self.headline_sets()], axis=0)
+        weight = self.headline_weights()
         parts = pd.DataFrame({"subject": subject, "share": weight.sum(1), "hits": (weight * hit).sum(1)})
         return parts[parts["share"] > 0].groupby("subject", as_index=False).sum()
 

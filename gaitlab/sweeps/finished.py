@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gaitlab.experiment import Experiment, fingerprint
-from gaitlab.home import home
-from gaitlab.tracking.results import write_whole
+from gaitlab.home import home, write_whole
 from gaitlab.tracking.runs import run_folder
 from gaitlab.training.outcome import read_outcome
 

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gaitlab.experiment import from_dict, to_dict
+from gaitlab.home import write_whole
 from gaitlab.sweeps import figures, found, shown
 from gaitlab.sweeps.found import Found, search
 from gaitlab.sweeps.grid import Grid, latex, markdown
@@ -20,7 +21,7 @@ from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Sweep
 from gaitlab.sweeps.table import Table, ablation
 from gaitlab.tracking.origins import UNKNOWN
-from gaitlab.tracking.results import ResultRow, write_results, write_whole
+from gaitlab.tracking.results import ResultRow, write_results
 from gaitlab.tracking.runs import NoTracker, Tracker
 
 
@@ -54,8 +55,8 @@ def report(sweep: Sweep, study: Study, folder: Path) -> tuple[Path, ...]:
     return text, data, *paths
 
 
-def log_report(sweep: Sweep, study: Study, tracker: Tracker | NoTracker) -> None:
-    """The same as tables, figures and files of the sweep's own run."""
+def log_report(sweep: Sweep, study: Study, tracker: Tracker | NoTracker) -> Content:
+    """The same as tables, figures and files of the sweep's own run; returns it."""
     content = of_sweep(sweep, study)
     for grid in content.grids:
         tracker.table(grid.name, pd.DataFrame(list(grid.lines), columns=[head or "row" for head in grid.head]))
@@ -65,6 +66,7 @@ def log_report(sweep: Sweep, study: Study, tracker: Tracker | NoTracker) -> None
     tracker.text(f"{content.name}.md", f"# {content.title}\n\n{notes(content)}\n")
     tracker.text(f"{content.name}.tex", tex(content))
     tracker.text(f"{content.name}.html", to_page(content))
+    return content
 
 
 def as_run(sweep: Sweep, study: Study) -> Sweep:

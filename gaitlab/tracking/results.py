@@ -2,12 +2,12 @@
 
 import json
 import math
-import os
 import statistics
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from gaitlab.home import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +73,3 @@ def _mean(values: Sequence[float]) -> str:
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     rule = ["---"] * len(head)
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in [head, rule, *lines])
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write beside `path`, then rename over it: the file is the old one or the new one."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(text)
-            file.close()
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise

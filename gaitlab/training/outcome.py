@@ -2,12 +2,12 @@
 
 import json
 import math
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gaitlab.experiment import Experiment, from_dict, to_dict
+from gaitlab.home import write_whole
 
 CONFIG, FIGURES = "experiment.json", "outcome.json"
 
@@ -24,7 +24,8 @@ class Outcome:
 def keep_config(experiment: Experiment, folder: Path) -> Path:
     """The experiment into the run's folder, where `--resume` and sweeps look for it, unless it is there; returns the folder."""
     if not (folder / CONFIG).exists():
-        _write(folder / CONFIG, json.dumps(to_dict(experiment), indent=1))
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / CONFIG, json.dumps(to_dict(experiment), indent=1))
     return folder
 
 
@@ -36,15 +37,8 @@ def read_config(folder: Path) -> Experiment:
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     """The figures into the run's folder."""
-    _write(folder / FIGURES, json.dumps(asdict(outcome), indent=1))
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    partial.write_text(text)
-    partial.replace(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / FIGURES, json.dumps(asdict(outcome), indent=1))
 
 
 def read_outcome(folder: Path) -> Outcome | None:
