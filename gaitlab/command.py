@@ -88,10 +88,17 @@ def run_called(name: str, experiment: str) -> str:
         if not (runs / name / "experiment.json").exists():
             raise ValueError(f"no run {name!r} in {runs}; --resume last takes the newest run of an experiment")
         return name
-    found = [(path.stat().st_mtime, path.parent.name) for path in runs.glob("*/experiment.json") if _config(path)["name"] == experiment]
-    if not found:
+    newest = newest_run(experiment)
+    if newest is None:
         raise ValueError(f"no run of {experiment!r} in {runs} to resume")
-    return max(found)[1]
+    return newest
+
+
+def newest_run(experiment: str, since: int = 0) -> str | None:
+    """Folder name of the experiment's newest run, of those that began at `since` (ns since 1970) or later; None if there is none."""
+    began = {path: path.stat().st_mtime_ns for path in (home() / "runs").glob("*/experiment.json")}
+    found = [(at, path.parent.name) for path, at in began.items() if at >= since and _config(path)["name"] == experiment]
+    return max(found)[1] if found else None
 
 
 def _config(path: Path) -> dict[str, Any]:

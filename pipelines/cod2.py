@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from experiments import ALL
-from gaitlab.command import Command, guarded, parse, run_called
+from gaitlab.command import Command, guarded, newest_run, parse, run_called
 from gaitlab.data.sources.mocap import MocapSource
 from gaitlab.experiment import Benchmark, DataConfig, Experiment
 from gaitlab.home import home
@@ -95,11 +95,7 @@ def pair(name: str) -> Path:
 def runs_of(halves: Sequence[Experiment]) -> dict[str, str]:
     """Name -> id of the newest run, for those of the pair that have begun."""
     since = (pair(halves[-1].name) / CONFIG).stat().st_mtime_ns
-    found: dict[str, str] = {}
-    for began, path in sorted((path.stat().st_mtime_ns, path) for path in (home() / "runs").glob(f"*/{CONFIG}")):
-        if began >= since and (name := json.loads(path.read_text())["name"]) in [half.name for half in halves]:
-            found[name] = path.parent.name
-    return found
+    return {half.name: run for half in halves if (run := newest_run(half.name, since))}
 
 
 def together(baseline: Summary, cod2: Summary, name: str) -> Summary:

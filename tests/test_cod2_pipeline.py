@@ -10,14 +10,11 @@ import pytest
 
 from gaitlab.data.store import Store
 from tests.conftest import ROOT
-from tests.test_command import pipeline
+from tests.test_command import TINY_DATA, pipeline
 
 TINY = [
-    "--data.root", "tiny", "--data.make.name", "tiny", "--data.make.train-subjects", "6", "--data.make.validation-subjects", "2",
-    "--data.make.test-subjects", "3", "--data.make.views", "0", "90", "--data.make.takes", "1", "--data.make.frames", "12", "18",
-    "--data.subjects-per-batch", "4", "--data.walks-per-subject", "2", "--method.recogniser.backbone.channels", "4", "8", "8", "8",
-    "--method.recogniser.embedding", "8", "--method.recogniser.clip.frames", "4", "--method.widths", "8", "16",
-    "--train.checkpoint-every", "2", "--train.log-every", "1", "--train.precision", "float32",
+    *TINY_DATA, "--method.recogniser.backbone.channels", "4", "8", "8", "8", "--method.recogniser.embedding", "8",
+    "--method.recogniser.clip.frames", "4", "--method.widths", "8", "16", "--train.precision", "float32",
 ]  # fmt: skip
 """The smallest pair, on the tests' tiny store."""
 NAME = "cod2-walkers-small"

@@ -18,12 +18,13 @@ from gaitlab import command
 from gaitlab.data.store import Store
 from tests.conftest import ROOT
 
-TINY = [
+TINY_DATA = [
     "--data.root", "tiny", "--data.make.name", "tiny", "--data.make.train-subjects", "6", "--data.make.validation-subjects", "2",
     "--data.make.test-subjects", "3", "--data.make.views", "0", "90", "--data.make.takes", "1", "--data.make.frames", "12", "18",
-    "--data.subjects-per-batch", "4", "--data.walks-per-subject", "2", "--method.backbone.channels", "4", "8", "8", "8",
-    "--method.embedding", "8", "--method.clip.frames", "4", "--train.checkpoint-every", "2", "--train.log-every", "1",
+    "--data.subjects-per-batch", "4", "--data.walks-per-subject", "2", "--train.checkpoint-every", "2", "--train.log-every", "1",
 ]  # fmt: skip
+"""The tests' tiny store, and a rhythm for runs of a few steps."""
+TINY = [*TINY_DATA, "--method.backbone.channels", "4", "8", "8", "8", "--method.embedding", "8", "--method.clip.frames", "4"]
 """The demo, shrunk to the tests' tiny store."""
 
 

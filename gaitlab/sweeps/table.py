@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from gaitlab.sweeps.study import Study, Trial
 from gaitlab.sweeps.sweep import Sweep, of_row
 from gaitlab.tracking.origins import UNKNOWN, Origin, origins
 from gaitlab.tracking.runs import run_folder
-from gaitlab.training.outcome import Outcome, read_outcome
+from gaitlab.training.outcome import FIGURES, Outcome, read_outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +186,7 @@ def _parts(outcome: Outcome, protocol: str, metric: str, run: str) -> Parts:
         return {"": (1.0, value / 100)}
     added = 100 * sum(hits for _, hits in of.values()) / sum(share for share, _ in of.values())
     if abs(added - value) > 0.01:
-        file = run_folder(run) / "outcome.json"
+        file = run_folder(run) / FIGURES
         raise ValueError(f"{file} is damaged (its people have {added:.2f} %, it says {value:.2f}); delete it, and the run is tested again")
     return of
 
@@ -200,7 +200,7 @@ def _run(sweep: Sweep, trial: Trial, outcome: Outcome, start: str, metric: str, 
         value=outcome.metrics[metric],
         sets={name: outcome.metrics.get(f"{start}{name}/rank-1", math.nan) for name in sets},
         seconds=trial.seconds if trial.seconds > 1 else math.nan,
-        origin=Origin(commit=origin.commit, hardware=origin.hardware, config=config, dirty=origin.dirty),
+        origin=replace(origin, config=config),
     )
 
 

@@ -34,9 +34,10 @@ def origins(runs: Iterable[str]) -> dict[str, Origin]:
         return found
     for run in tracked:
         try:
-            tags = dict(client.get_run(run).data.tags)
-        except Exception:  # noqa: BLE001
+            stored = mlflow_store.find_run(client, run)
+        except Exception:  # noqa: BLE001  (nor does a store that goes away in the middle stop a table)
             continue
+        tags = dict(stored.data.tags) if stored else {}
         machine = all(key in tags for key in ("cpu", "cores", "ram", "gpu"))
         found[run] = Origin(
             commit=tags.get("commit", UNKNOWN),

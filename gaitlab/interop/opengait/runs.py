@@ -24,6 +24,7 @@ from gaitlab.interop.opengait.weights import load_checkpoint, load_state, read_c
 from gaitlab.method import Method, MethodConfig
 from gaitlab.training import checkpoint
 from gaitlab.training.optim import Optimisers
+from gaitlab.training.outcome import CONFIG, keep_config
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _SLOTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}
@@ -90,10 +91,9 @@ def read_run(config: str | Path | Mapping[str, Any], weights: str | Path, root: 
 
 def write_run(run: PeerRun, folder: Path) -> None:
     """The run's checkpoint and config in `folder`, which must not hold any yet."""
-    if (folder / "experiment.json").exists() or checkpoint.found(folder):
+    if (folder / CONFIG).exists() or checkpoint.found(folder):
         raise ValueError(f"{folder} holds a run already; name another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    config = to_dict(run.experiment)
     content = {
         "step": run.step,
         "seed": run.experiment.seed,
@@ -102,12 +102,12 @@ def write_run(run: PeerRun, folder: Path) -> None:
         "scaler": torch.amp.GradScaler("cpu", enabled=run.experiment.train.precision == "float16").state_dict(),
         "averaged": None,
         "best": {"step": 0, "score": float("-inf")},
-        "config": json.dumps(config),
+        "config": json.dumps(to_dict(run.experiment)),
         "data_hash": run.data_hash,
         "subjects": list(run.subjects),
     }
     checkpoint.write(checkpoint.step_path(folder, run.step), content)
-    (folder / "experiment.json").write_text(json.dumps(config, indent=1))
+    keep_config(run.experiment, folder)
 
 
 def _classes(config: MethodConfig, shapes: Mapping[str, Sequence[int]]) -> int:
