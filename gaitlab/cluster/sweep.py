@@ -56,7 +56,7 @@ def launch(
         content = None
         tags = {"sweep": sweep.name}
         base = replace(sweep.base, name=sweep.name)
-        with Tracker.start(base, data_hash=hash_, run_id=study.parent, tags=tags, system_metrics=False) as parent:
+        with Tracker.start(base, data_hash=hash_, run_id=study.parent, token=study.token, tags=tags, system_metrics=False) as parent:
             if study.parent is None:
                 study.parent = parent.run_id
             print(f"{sweep.name}: {len(study.trials()) if sweep.rows else sweep.trials} trials, {places} at a time", flush=True)
@@ -182,9 +182,16 @@ class _Trials(Searcher):
         return {}
 
     def _new_run(self, number: int, experiment: Experiment, data: str) -> str:
-        """An MLflow run under the sweep's, which the trial reopens."""
-        tags = {"sweep": self.study.sweep.name, "trial": str(number)}
-        tracker = Tracker.start(experiment, data_hash=data, parent=self.parent.run_id, tags=tags, uri=self.parent.uri, system_metrics=False)
+        """An MLflow run under the sweep's, which the trial reopens; the same one if a driver was killed as it made it."""
+        tracker = Tracker.start(
+            experiment,
+            data_hash=data,
+            parent=self.parent.run_id,
+            token=f"{self.study.token}-{number}",
+            tags={"sweep": self.study.sweep.name, "trial": str(number)},
+            uri=self.parent.uri,
+            system_metrics=False,
+        )
         run = tracker.run_id
         self.study.begun(number, run)
         tracker.finish("SCHEDULED")

@@ -5,6 +5,7 @@ the same number and into the same run, so no trial is done twice and none is los
 """
 
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,8 @@ from gaitlab.experiment import Experiment, differences, from_dict, to_dict
 from gaitlab.home import home
 from gaitlab.sweeps.sweep import Choice, Range, Sweep, Uniform, label, of_point, of_row
 
-RUN, CAUSE, ROW, SEED = "run", "cause", "row", "seed"
-"""Attributes of a trial: MLflow run id; why it failed; an ablation's line; seed."""
+RUN, CAUSE, ROW, SEED, RESUMED = "run", "cause", "row", "seed", "resumed"
+"""Attributes of a trial: MLflow run id; why it failed; an ablation's line; seed; whether a killed driver had begun it."""
 
 DRAWS = 50
 """Times that a search asks for a point that no trial had; a space of choices may have no other."""
@@ -29,7 +30,8 @@ REPEATED = "an earlier trial has this point"
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a sweep. state: WAITING | RUNNING | COMPLETE | PRUNED | FAIL. row: an ablation's line, else ""."""
+    """One run of a sweep. state: WAITING | RUNNING | COMPLETE | PRUNED | FAIL. row: an ablation's line, else "". seconds: from its start
+    to its end, 0 if that is not known or a killed driver's rest lies between."""
 
     number: int
     state: str
@@ -76,6 +78,8 @@ class Study:
             lock.release()
             raise ValueError(f"sweep {sweep.name} was begun with other values ({'; '.join(changed[:3])}); give --name NEW_NAME")
         study.set_user_attr("sweep", now)
+        if "token" not in study.user_attrs:
+            study.set_user_attr("token", uuid.uuid4().hex)
         opened = cls(sweep, study, storage, lock)
         opened._enqueue()
         return opened
@@ -93,6 +97,11 @@ class Study:
     def close(self) -> None:
         if self._lock:
             self._lock.release()
+
+    @property
+    def token(self) -> str:
+        """What no other study has; its runs are begun under it."""
+        return str(self.optuna.user_attrs["token"])
 
     @property
     def parent(self) -> str | None:
@@ -119,6 +128,7 @@ class Study:
     def next(self) -> tuple[Trial, Experiment] | None:
         """The trial to start now: one that was left running, else one that waits or a newly drawn one; None if there is none."""
         if self._left:
+            self._set(self._left[0], RESUMED, True)
             return self._given(self._left.pop(0))
         for _ in range(DRAWS):
             states = [t.state for t in self.trials()]
@@ -204,7 +214,7 @@ class Study:
             run=frozen.user_attrs.get(RUN, ""),
             cause=frozen.user_attrs.get(CAUSE, ""),
             values=tuple(frozen.values or ()),
-            seconds=frozen.duration.total_seconds() if frozen.duration else 0.0,
+            seconds=frozen.duration.total_seconds() if frozen.duration and RESUMED not in frozen.user_attrs else 0.0,
         )
 
     def _id(self, number: int) -> int:

@@ -18,7 +18,7 @@ from gaitlab.tracking.spool import Point
 OFFLINE = "offline-"
 """Begins the id of a run whose store was away when it began; a store that comes back names the run by an id of its own."""
 START = "gaitlab.start"
-"""Tag by which a run is found again whose creation was asked for, but not answered."""
+"""Tag by which a run is found again whose creation was asked for, but not answered or not written down."""
 
 
 def default_uri() -> str:
@@ -103,7 +103,8 @@ def create_run(client: Any, uri: str, experiment: Experiment, tags: Mapping[str,
     run, *twins = search()
     for twin in twins:
         client.delete_run(twin.info.run_id)
-    params = [Param(legal(key), str(value)[:6000]) for key, value in flatten(experiment).items()]
+    there = run.data.params  # never to be changed
+    params = [Param(legal(key), str(value)[:6000]) for key, value in flatten(experiment).items() if legal(key) not in there]
     for start in range(0, len(params), 100):
         client.log_batch(run.info.run_id, params=params[start : start + 100])
     return str(run.info.run_id)

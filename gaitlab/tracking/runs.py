@@ -58,10 +58,10 @@ def run_folder(run_id: str) -> Path:
 class Tracker:
     """Opened by `Tracker.start`; a context manager that finishes the run as FINISHED, KILLED (Ctrl-C) or FAILED."""
 
-    def __init__(self, uri: str, run_id: str | None) -> None:
+    def __init__(self, uri: str, run_id: str | None, token: str | None = None) -> None:
         self.uri = uri
         self._given = run_id  # names the folder; the store's own id but for runs that began offline
-        self._token = run_id.removeprefix(OFFLINE) if run_id and run_id.startswith(OFFLINE) else uuid.uuid4().hex
+        self._token = run_id.removeprefix(OFFLINE) if run_id and run_id.startswith(OFFLINE) else token or uuid.uuid4().hex
         self._client: Any = None  # mlflow.MlflowClient once connected
         self._stored = ""  # the store's id of the run
         self._begin: Callable[[Any], str] | None = None
@@ -90,16 +90,18 @@ class Tracker:
         data_hash: str,
         run_id: str | None = None,
         parent: str | None = None,
+        token: str | None = None,
         tags: Mapping[str, str] = {},
         uri: str | None = None,
         system_metrics: bool = True,
     ) -> "Tracker":
         """Create a run named `experiment.name` (a child of the run `parent`), or reopen `run_id`. Returns at once.
 
-        Reopened, steps that the run already has are dropped from `log`, so a resumed loop may repeat them.
+        Reopened, steps that the run already has are dropped from `log`, so a resumed loop may repeat them. token: begun under one, a run
+        is there once, however often it is begun: for a caller that may be killed before it has written down the new run's id.
         ValueError for a database whose driver is not installed.
         """
-        tracker = cls(mlflow_store.absolute(uri or mlflow_store.default_uri()), run_id)
+        tracker = cls(mlflow_store.absolute(uri or mlflow_store.default_uri()), run_id, token)
         tracker._system = system_metrics
         tracker._connected = tracker._thread.submit(tracker._connect, experiment, data_hash, parent, dict(tags))
         return tracker

@@ -6,15 +6,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from gaitlab.cluster.sweep import _Trials
 from gaitlab.data.store import Store
+from gaitlab.sweeps.progress import Progress
 from gaitlab.sweeps.study import Study, Trial
 from gaitlab.tracking.mlflow_store import default_uri, open_store
-from gaitlab.tracking.runs import run_folder
+from gaitlab.tracking.runs import Tracker, run_folder
 from gaitlab.training.outcome import read_outcome
 from tests.cluster.tiny_sweeps import SWEEPS
 from tests.conftest import ROOT
@@ -95,6 +99,35 @@ def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_st
     best = max(ended, key=lambda t: t.values[0])
     assert client.get_model_version("killed", "1").run_id == best.run, "the winner's network is not in the registry"
     assert re.search(r"load_model\('models:/killed/1'\)", said)
+
+
+def test_a_run_that_a_killed_driver_made_and_did_not_write_down_is_taken_up(tiny_store: Store, tmp_path: Path) -> None:
+    """Killed between MLflow's answers and the study's notes of the sweep's run and of its first trial's."""
+    sweep, storage = replace(SWEEPS["again"], name="between"), f"sqlite:///{tmp_path / 'studies.db'}"
+
+    def first_run(study: Study) -> tuple[str, str]:
+        """Run ids of the sweep and of the trial."""
+        try:
+            with Tracker.start(sweep.base, data_hash="0", token=study.token, system_metrics=False) as parent:
+                return parent.run_id, _Trials(study, parent, Progress(sweep, 1), fresh=True).suggest("0")["run"]
+        finally:
+            study.close()
+
+    def dies(number: int, run: str) -> None:
+        made.append(run)
+        raise KeyboardInterrupt
+
+    made: list[str] = []
+    killed = Study.open(sweep, storage)
+    killed.begun = dies  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        first_run(killed)
+    parent, run = first_run(Study.open(sweep, storage))
+    assert made == [run]
+    client = open_store(default_uri())
+    family = client.get_run(run).info.experiment_id
+    of_sweep = client.search_runs([family], f"tags.`mlflow.parentRunId` = '{parent}'")
+    assert [r.info.run_id for r in of_sweep] == [run]
 
 
 def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_store: Store) -> None:

@@ -57,6 +57,9 @@ def test_a_killed_driver_s_trials_come_first_in_their_old_runs(storage: str) -> 
     again = Study.open(ABLATION, storage)
     assert left(again) == [(1, "b", 0, "second"), (2, "a", 1, ""), (3, "b", 1, "")]
     assert [t.state for t in again.trials()] == ["COMPLETE", "RUNNING", "RUNNING", "RUNNING"]
+    for number in (1, 2):
+        again.completed(number, {RANK1: 12.0})
+    assert [t.seconds > 0 for t in again.trials()] == [True, False, True, False], "the time between two drivers is no trial's"
     again.close()
 
 
