@@ -74,7 +74,7 @@ def tex(text: str) -> str:
 
 
 def latex(grid: Grid) -> str:
-    """A `table` with booktabs; marked cells are bold."""
+    """A `table` with booktabs, no wider than the text; marked cells are bold."""
     columns = "".join("l" if j in grid.words else "r" for j in range(len(grid.head)))
     escaped = replace(grid, lines=[[tex(cell) for cell in line] for line in grid.lines])
     lines = _bold(escaped, r"\textbf{{{}}}".format)
@@ -85,13 +85,14 @@ def latex(grid: Grid) -> str:
             r"\centering\small",
             rf"\caption{{{tex(grid.title)}. {tex(grid.note)}}}",
             rf"\label{{tab:{grid.name}}}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             " & ".join(tex(cell) for cell in grid.head) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             r"\end{table}",
         ]
     )

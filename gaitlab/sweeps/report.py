@@ -93,10 +93,10 @@ def notes(content: Content) -> str:
 
 
 def tex(content: Content) -> str:
-    """All grids but the runs, and the notes, to be \\input; needs booktabs."""
+    """All grids but the runs, and the notes, to be \\input; needs booktabs and graphicx."""
     tables = [latex(replace(grid, name=f"{content.name}-{grid.name}")) for grid in content.grids if grid.name != "runs"]
     lines = [f"{{\\footnotesize {escaped(note)}\\par}}" for note in content.notes]
-    head = f"% {content.title}; \\usepackage{{booktabs}}; written by: python pipelines/report.py {content.name}"
+    head = f"% {content.title}; \\usepackage{{booktabs,graphicx}}; written by: python pipelines/report.py {content.name}"
     return "\n\n".join([head, *tables, *lines]) + "\n"
 
 

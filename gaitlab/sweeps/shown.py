@@ -12,7 +12,7 @@ from gaitlab.tracking.origins import UNKNOWN
 def grids(table: Table) -> list[Grid]:
     """Those that have something to show."""
     some = [_gains(table)]
-    some += [_published(table)] if table.columns else []
+    some += [_published(table), _differences(table)] if table.columns else []
     some += [_sets(table), _set_gains(table)] if table.sets else []
     some += [_certainty(table)] if any(row.gain for row in table.rows) else []
     return [*some, _runs(table)]
@@ -34,23 +34,12 @@ def _gains(table: Table) -> Grid:
                 signed(gain.value) if gain else "–",
                 interval(gain.low, gain.high, sign=True) if gain else "–",
                 number(gain.error) if gain else "–",
-                *(signed(row.published[column].gain) for column in table.columns),
                 interval(mean.low, mean.high) if mean else "–",
                 str(len(row.runs)),
                 "–" if math.isnan(row.seconds) else f"{row.seconds:.0f}",
             ]
         )
-    head = [
-        "",
-        measure(table),
-        "gain",
-        "95 % of the gain",
-        "SE",
-        *(f"gain, {c}" for c in table.columns),
-        "95 % of the mean",
-        "seeds",
-        "seconds",
-    ]
+    head = ["", measure(table), "gain", "95 % of the gain", "SE", "95 % of the mean", "seeds", "seconds"]
     return Grid(
         name="gains",
         title=f"Gains ({table.protocol})",
@@ -86,25 +75,23 @@ def _how(table: Table) -> str:
             f"Gains are points {each}, with the same seeds and the same drawn identities in both rows; SE is their standard error."
         )
         parts.append("Marked: 0 is outside the interval of that gain alone.")
-    if table.source and table.columns:
-        parts.append(f"Published gains, over the same rows: {table.source}.")
     return " ".join(parts)
 
 
 def _published(table: Table) -> Grid:
-    head = ["", "gain here", *(f"{column}: {what}" for column in table.columns for what in ("published", "gain", "here less there"))]
     lines = [
         [row.row, signed(row.gain.value) if row.gain else "–"]
-        + [
-            cell
-            for column in table.columns
-            for p in [row.published[column]]
-            for cell in (number(p.value), signed(p.gain), _shifted(row, p.gain))
-        ]
+        + [f"{signed(p.gain)} ({number(p.value)})" for p in (row.published[column] for column in table.columns)]
         for row in table.rows
     ]
-    note = "In brackets the 95 % interval of the difference, as far as the gain here goes: published gains come without one."
-    return Grid(name="published", title="Beside published gains", head=head, lines=lines, note=note)
+    note = f"Points over the same rows; in brackets the published {measure(table)}." + (f" {table.source}." if table.source else "")
+    return Grid(name="published", title="Published gains", head=["", "here", *table.columns], lines=lines, note=note)
+
+
+def _differences(table: Table) -> Grid:
+    lines = [[row.row, *(_shifted(row, row.published[column].gain) for column in table.columns)] for row in table.rows if row.gain]
+    note = "Points. In brackets the 95 % interval, as far as the gain here goes: published gains come without one."
+    return Grid(name="differences", title="Gains here less published ones", head=["", *table.columns], lines=lines, note=note)
 
 
 def _shifted(row: Row, gain: float) -> str:

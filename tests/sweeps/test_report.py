@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -80,6 +81,18 @@ def test_every_form_has_the_same_numbers(study: Study, tmp_path: Path) -> None:
         assert "loss is nan; lower the rate" in form
         assert "pipelines/report.py parts" in form
     assert json.loads(text["json"])["notes"] == notes(content)
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex; apt-get install texlive-latex-recommended")
+def test_latex_sets_every_table_on_its_page(study: Study, tmp_path: Path) -> None:
+    table = report(ABLATION, study, tmp_path)[2]
+    (tmp_path / "paper.tex").write_text(
+        rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}\input{{{table}}}\end{{document}}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert (tmp_path / "paper.pdf").exists(), said
+    assert "Overfull" not in said
 
 
 def test_runs_in_the_store_have_their_commit_and_hardware(study: Study, tmp_path: Path) -> None:
