@@ -120,6 +120,18 @@ PLUGIN = Sweep(
 )
 
 
+LONGER = Sweep(
+    name="cod2-longer",
+    title="CoD2 with four times the steps",
+    base=replace(COD2_MINI, train=replace(COD2_MINI.train, steps=1600)),
+    rows={"baseline": BASELINE, "cod2": BOTH},
+    baseline={"cod2": "baseline"},
+    published=_published({row: PUBLISHED[row] for row in ("baseline", "cod2")}),
+    source=SOURCE,
+)
+"""Whether a recogniser that has time to overfit gains more."""
+
+
 def _searched(base: Experiment) -> Experiment:
     """Looked at four times."""
     return replace(base, train=replace(base.train, evaluate_every=100))
@@ -155,4 +167,4 @@ SEARCH = Sweep(
 )
 """By the validation identities, in as many trials as the baseline's, whose rate, decay and margin it keeps."""
 
-SWEEPS = {sweep.name: sweep for sweep in (WALKERS, LEVELS, FUSION, LAMBDA, PLUGIN, SEARCH_BASELINE, SEARCH)}
+SWEEPS = {sweep.name: sweep for sweep in (WALKERS, LEVELS, FUSION, LAMBDA, PLUGIN, LONGER, SEARCH_BASELINE, SEARCH)}
