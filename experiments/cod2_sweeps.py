@@ -16,12 +16,12 @@ from gaitlab.backbones.gaitpart import GaitPartConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.data.sources.walkers.presets import MINI
 from gaitlab.experiment import DataConfig, Experiment
-from gaitlab.sweeps.sweep import Choice, Sweep, Uniform
+from gaitlab.sweeps.sweep import Choice, Same, Sweep, Uniform
 
 SOURCE = "Xiong et al., AAAI 2026 (arXiv 2511.06245), slides p. 5 and 7"
 DATA_SETS = ("SUSTech1K", "CCPG", "GREW", "Gait3D")
 
-BASELINE: Mapping[str, Any] = {"method": MINI_RECOGNISER}
+BASELINE: Mapping[str, Any] = {"method": Same("method.recogniser")}
 HIGH_ONLY: Mapping[str, Any] = {"method.low_level": False}
 LOW_ONLY: Mapping[str, Any] = {"method.high_level": False}
 ADDITION: Mapping[str, Any] = {"method.fusion": "add"}
@@ -100,7 +100,7 @@ PLUGGED = {
 def _pair(name: str, backbone: BackboneConfig) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """The rows of a backbone, without and with CoD2."""
     return (
-        (name, {"method": replace(MINI_RECOGNISER, backbone=backbone)}),
+        (name, {**BASELINE, "method.backbone": backbone}),
         (f"{name} + CoD2", {"method.recogniser.backbone": backbone}),
     )
 
@@ -120,6 +120,14 @@ PLUGIN = Sweep(
 )
 
 
+_WIDTHS: dict[str, Mapping[str, Any]] = {f"width {w}": {"method.widths": (w, 2 * w, 4 * w)} for w in (4, 8, 16, 32)}
+WIDTH = Sweep(
+    name="cod2-width",
+    title="CoD2: width of the denoiser",
+    base=COD2_MINI,
+    rows={"baseline": BASELINE, **_WIDTHS},
+    baseline=dict.fromkeys(_WIDTHS, "baseline"),
+)
 LONGER = Sweep(
     name="cod2-longer",
     title="CoD2 with four times the steps",
@@ -167,4 +175,4 @@ SEARCH = Sweep(
 )
 """By the validation identities, in as many trials as the baseline's, whose rate, decay and margin it keeps."""
 
-SWEEPS = {sweep.name: sweep for sweep in (WALKERS, LEVELS, FUSION, LAMBDA, PLUGIN, LONGER, SEARCH_BASELINE, SEARCH)}
+SWEEPS = {sweep.name: sweep for sweep in (WALKERS, LEVELS, FUSION, LAMBDA, PLUGIN, WIDTH, LONGER, SEARCH_BASELINE, SEARCH)}

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import tyro
 
-from gaitlab.experiment import Experiment, from_dict
+from gaitlab.experiment import DataConfig, Experiment, from_dict
 from gaitlab.home import home
 from gaitlab.training.interrupt import Interrupted
 
@@ -54,7 +54,18 @@ def parse(experiments: Mapping[str, Experiment], default: str, arguments: list[s
             description=f"{about}\n\nexperiments (default {default}):\n{catalogue}\n\nBelow: the fields of {base.name!r}.",
         )
     )
+    check_data(base.data, command.experiment.data)
     return Command(experiment=command.experiment, resume=resumed, tracking=command.tracking)
+
+
+def check_data(named: DataConfig, asked: DataConfig) -> None:
+    """ValueError if other walks are asked for than `named` has, and others still would be opened: those that the folder holds."""
+    if asked.make == named.make:
+        return
+    from gaitlab.data.shards import makes_others, shard_folder
+
+    if makes_others(asked):
+        raise ValueError(f"{shard_folder(asked)} holds other walks than --data.make asks for; give these another --data.root")
 
 
 def called(name: str, there: Mapping[str, T], what: str) -> T:

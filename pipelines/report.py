@@ -3,7 +3,7 @@
 Writes NAME.md, NAME.json, NAME.tex and NAME.html (one page that needs nothing else) from the study and the runs' folders.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import tyro
 from experiments import SWEEPS
 from gaitlab.command import called, guarded, understood
 from gaitlab.sweeps.report import as_run, report
-from gaitlab.sweeps.study import Study
+from gaitlab.sweeps.study import Study, begun
 from gaitlab.sweeps.sweep import Sweep
 
 
@@ -21,20 +21,18 @@ class Arguments:
     """Tables and figures of sweeps; training is not touched, and a sweep that runs may be reported at any time."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME...")]
-    """Sweeps of `experiments/`."""
+    """Sweeps of `experiments/`, or begun with `pipelines/sweep.py ... --name NAME`."""
     out: Path = Path("experiments/results")
     """Folder of the files."""
     storage: str | None = None
     """Optuna's database; $GAITLAB_STUDIES, or sweeps.db in gaitlab's home, if not given."""
-    like: str | None = None
-    """The sweep that one begun with `pipelines/sweep.py ... --name NAME` was made from."""
 
 
 def asked(arguments: Arguments) -> list[Sweep]:
     """The sweeps that are named. ValueError with a suggestion for an unknown one, before anything is written."""
     if not arguments.names:
         raise ValueError(f"name a sweep; there are {', '.join(SWEEPS)}")
-    return [replace(called(arguments.like or name, SWEEPS, "sweep"), name=name) for name in arguments.names]
+    return [SWEEPS.get(name) or begun(name, arguments.storage) or called(name, SWEEPS, "sweep") for name in arguments.names]
 
 
 def main() -> None:

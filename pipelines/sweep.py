@@ -4,6 +4,7 @@ Killed and started again it goes on: no finished trial is repeated. The same lin
 `ray job submit --address URL --working-dir . -- python pipelines/sweep.py NAME`.
 """
 
+import shlex
 import sys
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 import tyro
 
 from experiments import SWEEPS
-from gaitlab.command import called, guarded, understood
+from gaitlab.command import called, check_data, guarded, understood
 from gaitlab.experiment import Experiment
 from gaitlab.sweeps.sweep import Sweep
 
@@ -55,6 +56,7 @@ def asked(arguments: list[str]) -> tuple[Sweep, Command]:
     default = Command(name=sweep.name, base=sweep.base, seeds=sweep.seeds, trials=sweep.trials, stopper=sweep.stopper, grace=sweep.grace)
     prog, hidden = f"pipelines/sweep.py {sweep.name}", (tyro.conf.AvoidSubcommands,)
     c = understood(lambda: tyro.cli(Command, default=default, config=hidden, args=arguments[1:], prog=prog))
+    check_data(sweep.base.data, c.base.data)
     return replace(sweep, name=c.name, base=c.base, seeds=c.seeds, trials=c.trials, stopper=c.stopper, grace=c.grace), c
 
 
@@ -68,10 +70,15 @@ def main() -> None:
     from gaitlab.sweeps.report import of_sweep
 
     study, content = launch(
-        sweep, storage=command.storage, concurrency=command.concurrency, retry=command.retry_failed, fresh=command.fresh
+        sweep,
+        typed=shlex.join(word for word in sys.argv[1:] if word not in ("--retry-failed", "--fresh")),
+        storage=command.storage,
+        concurrency=command.concurrency,
+        retry=command.retry_failed,
+        fresh=command.fresh,
     )
     print("\n\n".join(markdown(grid) for grid in (content or of_sweep(sweep, study)).grids[:2]))
-    print(f"\nfiles of it: python pipelines/report.py {sweep.name}")
+    print(f"\nfiles of it: python pipelines/report.py {sweep.name}" + (f" --storage {command.storage}" if command.storage else ""))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "tracking": {"types", "method", "experiment", "data", "training", "home"},
     "sweeps": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "home"},
     "cluster": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "sweeps", "home"},
-    "command": {"experiment", "home", "training"},
+    "command": {"experiment", "data", "home", "training"},
     "launch": {"command", "experiment", "data", "training", "tracking", "cluster", "home"},
 }
 """First-level module of gaitlab -> first-level modules it may import; nothing imports experiments or pipelines."""

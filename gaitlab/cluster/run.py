@@ -43,13 +43,17 @@ class RayRun(LocalRun):
         """Report the checkpoint to Ray (rank 0's file); Ray keeps the newest and the best."""
         # Not the rank-1 itself: of equal ones Ray keeps the last, the loop the first.
         score = float(step) if step == best or not self._scored else float("-inf")
-        told = {**metrics, "step": step, "score": score}
+        told = {name: value for name, value in metrics.items() if name != "validation"} | {"step": step, "score": score}
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             file = None
             if self.rank == 0:
                 checkpoint.write(checkpoint.step_path(Path(folder), step), state)
                 file = ray.train.Checkpoint.from_directory(folder)
             ray.train.report(told, checkpoint=file, checkpoint_dir_name=f"step-{step:08d}")
+
+    def evaluated(self, step: int, score: float) -> None:
+        """Tell Ray, and by it Tune."""
+        ray.train.report({"step": step, "validation": score})
 
     def load(self, step: int | None = None) -> dict[str, Any] | None:
         """The newest reported checkpoint, or that of `step`."""

@@ -26,22 +26,29 @@ from gaitlab.home import home
 from gaitlab.sweeps.finished import finished, note_finished
 from gaitlab.sweeps.progress import Progress
 from gaitlab.sweeps.report import Content, log_report
-from gaitlab.sweeps.study import Study
+from gaitlab.sweeps.study import Study, Trial
 from gaitlab.sweeps.sweep import Sweep, experiments
 from gaitlab.sweeps.winner import register_winner
+from gaitlab.tracking.mlflow_store import tags_of
 from gaitlab.tracking.runs import Tracker, run_folder
 from gaitlab.training.fit import prepare
-from gaitlab.training.outcome import keep_config, read_outcome
+from gaitlab.training.outcome import has_config, keep_config, read_config, read_outcome
 
 
 def launch(
-    sweep: Sweep, *, storage: str | None = None, concurrency: int | None = None, retry: bool = False, fresh: bool = False
+    sweep: Sweep,
+    *,
+    typed: str = "",
+    storage: str | None = None,
+    concurrency: int | None = None,
+    retry: bool = False,
+    fresh: bool = False,
 ) -> tuple[Study, Content | None]:
     """Run what is left of the sweep; returns its study, closed, and what it came to, None where nothing is finished.
 
-    concurrency: trials at a time; as many as have room now if not given. retry: failed trials run again. fresh: runs that other sweeps have
-    finished are repeated. ValueError, before anything starts, for whatever can be known without training: paths, types, data, room, a
-    choice by test identities.
+    typed: what was said to `pipelines/sweep.py`, to be told to whoever asks how to go on. concurrency: trials at a time; as many as have
+    room now if not given. retry: failed trials run again. fresh: runs that other sweeps have finished are repeated. ValueError, before
+    anything starts, for whatever can be known without training: paths, types, data, room, a choice by test identities.
     """
     planned = list(experiments(sweep))
     start_ray()
@@ -50,11 +57,12 @@ def launch(
     places = concurrency or _room(sweep.base.scale)
     study = Study.open(sweep, storage)
     try:
+        study.typed(typed)
         if retry:
             study.retry_failed()
         hash_ = open_data(sweep.base.data).hash
         content = None
-        tags = {"sweep": sweep.name}
+        tags = {"sweep": sweep.name, "ray_job": ray.get_runtime_context().get_job_id()}
         base = replace(sweep.base, name=sweep.name)
         with Tracker.start(base, data_hash=hash_, run_id=study.parent, token=study.token, tags=tags, system_metrics=False) as parent:
             if study.parent is None:
@@ -96,6 +104,7 @@ def _tune(trials: "_Trials", places: int) -> None:
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # with it, a sweep that is stopped would end as one that is done
     }
     for name, value in quiet.items():
         os.environ.setdefault(name, value)
@@ -112,6 +121,9 @@ def _tune(trials: "_Trials", places: int) -> None:
     )
     try:
         tuner.fit()
+    except (KeyboardInterrupt, SystemExit):
+        trials.stopped()
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -140,11 +152,12 @@ class _Trials(Searcher):
             next_, experiment = given
             data = open_data(experiment.data).hash
             if not next_.run and not self.fresh and (shared := finished(experiment, data)):
-                self.study.begun(next_.number, shared)
-                self._completed(next_.number, shared)
+                self._share(next_, experiment, data, shared)
                 continue
+            if next_.run and has_config(run_folder(next_.run)):  # what was asked may have changed since; where it runs may
+                experiment = replace(read_config(run_folder(next_.run)), scale=experiment.scale)
             run = next_.run or self._new_run(next_.number, experiment, data)
-            keep_config(experiment, run_folder(run))
+            keep_config(experiment, run_folder(run), anew=True)
             self.running[trial_id] = next_.number, experiment, data, run
             return {"run": run, "data": data}
         return Searcher.FINISHED
@@ -171,6 +184,12 @@ class _Trials(Searcher):
             self._close(run, experiment, data, "KILLED")
         self._log()
 
+    def stopped(self) -> None:
+        """By the user: their runs say so, and go on when the same command is given."""
+        for _, experiment, data, run in self.running.values():
+            self._close(run, experiment, data, "KILLED")
+        print(f"{self.study.sweep.name}: stopped; to go on: {self.study.command}", flush=True)
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is saved as it changes."""
 
@@ -181,17 +200,33 @@ class _Trials(Searcher):
         """Nothing: Tune pickles its searcher, and never takes this one back."""
         return {}
 
-    def _new_run(self, number: int, experiment: Experiment, data: str) -> str:
-        """An MLflow run under the sweep's, which the trial reopens; the same one if a driver was killed as it made it."""
-        tracker = Tracker.start(
+    def _begin(self, number: int, experiment: Experiment, data: str, **tags: str) -> Tracker:
+        """An MLflow run under the sweep's; the same one if a driver was killed as it made it."""
+        return Tracker.start(
             experiment,
             data_hash=data,
             parent=self.parent.run_id,
             token=f"{self.study.token}-{number}",
-            tags={"sweep": self.study.sweep.name, "trial": str(number)},
+            tags={"sweep": self.study.sweep.name, "trial": str(number), **tags},
             uri=self.parent.uri,
             system_metrics=False,
         )
+
+    def _share(self, trial: Trial, experiment: Experiment, data: str, run: str) -> None:
+        """Another sweep's run is this trial's: its figures, under this sweep's run, too."""
+        outcome = read_outcome(run_folder(run))
+        assert outcome is not None
+        with self._begin(trial.number, experiment, data, shares=run) as child:
+            child.final(outcome.metrics)
+        self.study.begun(trial.number, run)
+        self._completed(trial.number, run)
+        commit = tags_of(run).get("commit", "unknown")[:12]
+        print(f"{experiment.name}, seed {experiment.seed}: run {run} of commit {commit} has it; --fresh repeats it", flush=True)
+        self._log()
+
+    def _new_run(self, number: int, experiment: Experiment, data: str) -> str:
+        """A run that the trial reopens."""
+        tracker = self._begin(number, experiment, data)
         run = tracker.run_id
         self.study.begun(number, run)
         tracker.finish("SCHEDULED")

@@ -3,8 +3,7 @@
 import contextlib
 import os
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from filelock import FileLock
@@ -50,19 +49,11 @@ def _run(experiment: Experiment, config: Mapping[str, str], uri: str) -> None:
     if not experiment.scale.gpus_per_worker:
         torch.set_num_threads(experiment.scale.cpus_per_worker)  # else each of several trials takes all cores: half the speed
     with Tracker.start(experiment, data_hash=data, run_id=run, uri=uri) as tracker:
-        local = LocalRun(lambda: folder, keep=experiment.train.keep)
-        fit(experiment, local, _Telling(tracker, experiment.train.steps, tune.report), resume=True)
+        fit(experiment, _TuneRun(lambda: folder, keep=experiment.train.keep), tracker, resume=True)
 
 
-class _Telling:
-    """A tracker whose evaluations Tune hears of, too."""
+class _TuneRun(LocalRun):
+    """One process of whose evaluations Tune hears."""
 
-    def __init__(self, tracker: Tracker, steps: int, tell: Callable[[dict[str, Any]], None]) -> None:
-        self._tracker, self._steps, self._tell = tracker, steps, tell
-        self.final, self.flush, self.table = tracker.final, tracker.flush, tracker.table
-        self.figure, self.text = tracker.figure, tracker.text
-
-    def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        self._tracker.log(step, metrics)
-        if "validation" in metrics and step < self._steps:  # at the last step there is nothing left to stop
-            self._tell({"step": step, "validation": metrics["validation"]})
+    def evaluated(self, step: int, score: float) -> None:
+        tune.report({"step": step, "validation": score})

@@ -6,7 +6,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from gaitlab.data.ingest import Run, ingest, processes
-from gaitlab.data.schema import MANIFEST
+from gaitlab.data.schema import MANIFEST, read_manifest
 from gaitlab.data.store import Store
 from gaitlab.experiment import DataConfig
 from gaitlab.home import home
@@ -22,6 +22,15 @@ def shard_folder(data: DataConfig) -> Path:
         if (folder / MANIFEST).exists():
             return folder
     return home() / "data" / (f"{root}-{data.make.checksum()[:8]}" if data.make else root)
+
+
+def makes_others(data: DataConfig) -> bool:
+    """Whether `make` would generate other walks than those that lie in the folder, and that `open_data` opens all the same."""
+    folder = shard_folder(data)
+    if data.make is None or not (folder / MANIFEST).exists():
+        return False
+    source = read_manifest(folder)["source"]
+    return bool(source["kind"] == type(data.make).__name__ and data.make.stale(source["checksum"]))
 
 
 def open_data(data: DataConfig, *, run: Run | None = None) -> Store:

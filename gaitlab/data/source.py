@@ -52,3 +52,7 @@ class SourceConfig:
     def checksum(self) -> str:
         """Identifies the raw input (file names, sizes and times, or the generator's parameters), for the manifest."""
         raise NotImplementedError
+
+    def stale(self, checksum: str) -> bool:
+        """Whether shards that were made from `checksum` are known to hold other walks. Not of files, which may have been put away."""
+        return False

@@ -49,10 +49,10 @@ def search(sweep: Sweep, study: Study) -> Found:
     trials = study.trials()
     done = [trial for trial in trials if trial.state == "COMPLETE"]
     if not done:
-        raise ValueError(f"sweep {sweep.name} has no finished trial to report; go on with: python pipelines/sweep.py {sweep.name}")
+        raise ValueError(f"sweep {sweep.name} has no finished trial to report; go on with: {study.command}")
     known = origins(trial.run for trial in done)
     stopped = _stopped(study.optuna)
-    notes = causes([trial for trial in trials if trial.state not in ("COMPLETE", "PRUNED")], sweep.name)
+    notes = causes([trial for trial in trials if trial.state not in ("COMPLETE", "PRUNED")], study.command)
     if early := [f"{i} ({number(at[1])} at step {at[0]})" if at else str(i) for i, at in stopped.items()]:
         notes.append(f"Stopped early, so neither ranked nor weighed: trials {', '.join(early)}.")
     if missing := max(0, sweep.trials - len(trials)):
@@ -100,7 +100,7 @@ def _stopped(study: optuna.Study) -> dict[int, tuple[int, float] | None]:
 
 
 def _config(sweep: Sweep, trial: Trial, origin: Origin) -> str:
-    return origin.config if origin.config != UNKNOWN else fingerprint(of_point(sweep, trial.number, trial.point))
+    return origin.config if origin.config != UNKNOWN else fingerprint(of_point(sweep, trial.number, trial.point, trial.seed))
 
 
 def grids(found: Found) -> list[Grid]:

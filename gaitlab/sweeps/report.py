@@ -27,7 +27,7 @@ from gaitlab.tracking.runs import NoTracker, Tracker
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What all forms show. rows: single numbers. facts: term -> what it is here, e.g. hardware."""
+    """What all forms show. rows: single numbers. facts: term -> what it is here, e.g. hardware. command: to run the sweep."""
 
     name: str
     title: str
@@ -37,11 +37,12 @@ class Content:
     notes: Sequence[str]
     rows: Sequence[ResultRow]
     facts: Mapping[str, str]
+    command: str
 
     @property
     def repeat(self) -> str:
         """What to type."""
-        return f"python pipelines/sweep.py {self.name}\npython pipelines/report.py {self.name}"
+        return f"{self.command}\npython pipelines/report.py {self.name}"
 
 
 def report(sweep: Sweep, study: Study, folder: Path) -> tuple[Path, ...]:
@@ -81,7 +82,7 @@ def as_run(sweep: Sweep, study: Study) -> Sweep:
 
 def of_sweep(sweep: Sweep, study: Study) -> Content:
     """A table of an ablation, or what a search found."""
-    return _of_table(sweep, ablation(sweep, study)) if sweep.rows else _of_search(sweep, search(sweep, study))
+    return _of_table(sweep, ablation(sweep, study), study) if sweep.rows else _of_search(sweep, search(sweep, study), study)
 
 
 def notes(content: Content) -> str:
@@ -104,7 +105,7 @@ def to_page(content: Content) -> str:
     return page(content.title, content.about, content.grids, content.figures, content.notes, content.facts, content.repeat)
 
 
-def _of_table(sweep: Sweep, table: Table) -> Content:
+def _of_table(sweep: Sweep, table: Table, study: Study) -> Content:
     rows = []
     lacking = []
     for run in table.runs:
@@ -128,10 +129,11 @@ def _of_table(sweep: Sweep, table: Table) -> Content:
         notes=[*table.notes, *lacking],
         rows=rows,
         facts=_facts(sweep, [run.origin.commit for run in table.runs], [run.origin.hardware for run in table.runs]),
+        command=study.command,
     )
 
 
-def _of_search(sweep: Sweep, result: Found) -> Content:
+def _of_search(sweep: Sweep, result: Found, study: Study) -> Content:
     rows = [
         ResultRow(
             row=f"trial {trial.number}",
@@ -157,6 +159,7 @@ def _of_search(sweep: Sweep, result: Found) -> Content:
         notes=result.notes,
         rows=rows,
         facts=_facts(sweep, [origin.commit for origin in origins], [origin.hardware for origin in origins]),
+        command=study.command,
     )
 
 

@@ -15,17 +15,20 @@ import optuna
 from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from gaitlab.experiment import Experiment, differences, from_dict, to_dict
 from gaitlab.home import home
 from gaitlab.sweeps.sweep import Choice, Range, Sweep, Uniform, label, of_point, of_row
+from gaitlab.tracking.mlflow_store import database_file, without_password
 
 RUN, CAUSE, ROW, SEED, RESUMED = "run", "cause", "row", "seed", "resumed"
 """Attributes of a trial: MLflow run id; why it failed; an ablation's line; seed; whether a killed driver had begun it."""
 
 DRAWS = 50
 """Times that a search asks for a point that no trial had; a space of choices may have no other."""
-REPEATED = "an earlier trial has this point"
+REPEATED, CUT_SHORT = "an earlier trial has this point", "its driver was killed as it was drawn"
+"""Causes of what is no trial."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +57,24 @@ class Study:
 
     def __init__(self, sweep: Sweep, study: optuna.Study, storage: str, lock: FileLock | None) -> None:
         self.sweep, self.optuna, self.storage, self._lock = sweep, study, storage, lock
-        self._left = [t.number for t in study.get_trials(states=(TrialState.RUNNING,))] if lock else []
+        self._left: list[int] = []
 
     @classmethod
     def open(cls, sweep: Sweep, storage: str | None = None) -> "Study":
         """The sweep's study, made on first use. ValueError if another driver has it, or if it was begun with another sweep."""
         storage = storage or default_storage()
+        database = _storage(storage)
         lock = FileLock(_folder() / f"{sweep.name}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
             raise ValueError(f"sweep {sweep.name} is being run by another process; wait for it, or stop it") from None
-        with FileLock(_folder() / "database.lock"):  # parallel first uses of a database break each other
-            study = optuna.create_study(
-                study_name=sweep.name,
-                storage=_storage(storage),
-                directions=[goal.goal for goal in sweep.goals],
-                load_if_exists=True,
-            )
+        study = optuna.create_study(
+            study_name=sweep.name,
+            storage=database,
+            directions=[goal.goal for goal in sweep.goals],
+            load_if_exists=True,
+        )
         study.sampler = _sampler(sweep, len(study.trials))
         now, begun = to_dict(sweep), study.user_attrs.get("sweep")
         if begun and (changed := _changed(begun, now)):
@@ -81,6 +84,7 @@ class Study:
         if "token" not in study.user_attrs:
             study.set_user_attr("token", uuid.uuid4().hex)
         opened = cls(sweep, study, storage, lock)
+        opened._take_up()
         opened._enqueue()
         return opened
 
@@ -88,10 +92,9 @@ class Study:
     def read(cls, sweep: Sweep, storage: str | None = None) -> "Study":
         """The study as it is. ValueError if the sweep was never begun."""
         storage = storage or default_storage()
-        try:
-            study = optuna.load_study(study_name=sweep.name, storage=_storage(storage))
-        except KeyError:
-            raise ValueError(f"sweep {sweep.name} has no trials yet; start it: python pipelines/sweep.py {sweep.name}") from None
+        study = _begun(sweep.name, storage)
+        if study is None:
+            raise ValueError(f"sweep {sweep.name} has no trials yet; start it: python pipelines/sweep.py {sweep.name}")
         return cls(sweep, study, storage, None)
 
     def close(self) -> None:
@@ -102,6 +105,15 @@ class Study:
     def token(self) -> str:
         """What no other study has; its runs are begun under it."""
         return str(self.optuna.user_attrs["token"])
+
+    @property
+    def command(self) -> str:
+        """What to type for more of it."""
+        return f"python pipelines/sweep.py {self.optuna.user_attrs.get('typed') or self.sweep.name}"
+
+    def typed(self, words: str) -> None:
+        """Remember what was behind `pipelines/sweep.py`."""
+        self.optuna.set_user_attr("typed", words)
 
     @property
     def parent(self) -> str | None:
@@ -122,8 +134,8 @@ class Study:
         self.optuna.set_user_attr("winner", run)
 
     def trials(self) -> list[Trial]:
-        """All trials, by number; draws that repeated a point are none."""
-        return [self._trial(t) for t in self.optuna.get_trials(deepcopy=False) if t.user_attrs.get(CAUSE) != REPEATED]
+        """All trials, by number; draws that came to nothing are none."""
+        return [self._trial(t) for t in self.optuna.get_trials(deepcopy=False) if t.user_attrs.get(CAUSE) not in (REPEATED, CUT_SHORT)]
 
     def next(self) -> tuple[Trial, Experiment] | None:
         """The trial to start now: one that was left running, else one that waits or a newly drawn one; None if there is none."""
@@ -136,8 +148,8 @@ class Study:
             if not waiting and (self.sweep.rows or len(states) >= self.sweep.trials):
                 return None
             number = self.optuna.ask({path: _distribution(range_) for path, range_ in self.sweep.space.items()}).number
-            if self.sweep.space:
-                self._set(number, SEED, self.sweep.seeds[number % len(self.sweep.seeds)])
+            if SEED not in self.optuna.get_trials(deepcopy=False)[number].user_attrs:  # a search's trial that is no retry
+                self._set(number, SEED, self._turn(number))
             if not self._repeats(number):
                 return self._given(number)
             self.failed(number, REPEATED)
@@ -171,14 +183,29 @@ class Study:
 
     def retry_failed(self) -> int:
         """An ablation's failed trials wait again, and a search's points are drawn again; returns how many."""
-        trials = self.trials()
-        done = {(t.row, t.seed) for t in trials if t.state != "FAIL"}
-        again = [t for t in trials if t.state == "FAIL" and not (self.sweep.rows and (t.row, t.seed) in done)]
-        for trial in again:
-            self._wait(trial.row, trial.seed, self.optuna.trials[trial.number].params)
+        known = self.optuna.get_trials(deepcopy=False)
+        what = {
+            t.number: (t.row, t.seed, known[t.number].params or known[t.number].system_attrs.get("fixed_params")) for t in self.trials()
+        }
+        done = [what[t.number] for t in self.trials() if t.state != "FAIL"]
+        again = [what[t.number] for t in self.trials() if t.state == "FAIL" and what[t.number] not in done]
+        for row, seed, point in again:
+            self._wait(row, seed, point or {})
         return len(again)
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """What a killed driver left running is to be handed out again; what it was still drawing is no trial."""
+        for trial in self.optuna.get_trials(states=(TrialState.RUNNING,)):
+            if RUN not in trial.user_attrs and (trial.params.keys() != self.sweep.space.keys() or self._repeats(trial.number)):
+                self.failed(trial.number, CUT_SHORT)
+            else:
+                self._left.append(trial.number)
+
+    def _turn(self, number: int) -> int:
+        """The seed of a search's trial."""
+        return self.sweep.seeds[number % len(self.sweep.seeds)]
 
     def _enqueue(self) -> None:
         """Every line of an ablation with every seed, once; those that wait are asked for in this order."""
@@ -202,14 +229,14 @@ class Study:
         trial = self._trial(self.optuna.get_trials(deepcopy=False)[number])
         if self.sweep.rows:
             return trial, of_row(self.sweep, trial.row, trial.seed)
-        return trial, of_point(self.sweep, number, trial.point)
+        return trial, of_point(self.sweep, number, trial.point, trial.seed)
 
     def _trial(self, frozen: FrozenTrial) -> Trial:
         return Trial(
             number=frozen.number,
             state=frozen.state.name,
             row=frozen.user_attrs.get(ROW, ""),
-            seed=frozen.user_attrs.get(SEED, self.sweep.seeds[0]),
+            seed=frozen.user_attrs.get(SEED, self._turn(frozen.number)),
             point={path: _value(self.sweep.space[path], drawn) for path, drawn in frozen.params.items()},
             run=frozen.user_attrs.get(RUN, ""),
             cause=frozen.user_attrs.get(CAUSE, ""),
@@ -260,10 +287,36 @@ def _sampler(sweep: Sweep, drawn: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(8, max(3, sweep.trials // 3)), constant_liar=True)
 
 
+def begun(name: str, storage: str | None = None) -> Sweep | None:
+    """The sweep of that name as it was last run; None if it never was."""
+    study = _begun(name, storage or default_storage())
+    sweep = from_dict(study.user_attrs["sweep"]) if study and "sweep" in study.user_attrs else None
+    assert sweep is None or isinstance(sweep, Sweep)
+    return sweep
+
+
+def _begun(name: str, storage: str) -> optuna.Study | None:
+    file = database_file(storage)
+    if file and not file.exists():
+        return None
+    try:
+        return optuna.load_study(study_name=name, storage=_storage(storage))
+    except KeyError:
+        return None
+
+
 def _storage(url: str) -> optuna.storages.BaseStorage:
+    """ValueError for a database that cannot be opened."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite:") else {"pool_pre_ping": True}
-    return optuna.storages.RDBStorage(url, engine_kwargs=options)
+    with FileLock(_folder() / "database.lock"):  # parallel first uses of a database break each other
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=options)
+        except (SQLAlchemyError, ImportError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(
+                f"no studies in {without_password(url)}: {reason}; give --storage sqlite:///FILE, or another SQL URL"
+            ) from None
 
 
 def _folder() -> Path:

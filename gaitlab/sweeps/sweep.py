@@ -33,9 +33,20 @@ class Whole:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values, whatever the field takes."""
+    """One of some values, whatever the field takes. A study remembers them by their labels."""
 
     values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if len(labels := [label(value) for value in self.values]) > len(set(labels)):
+            raise ValueError(f"two values of a choice are called the same, {', '.join(labels)}: vary the fields in which they differ")
+
+
+@dataclass(frozen=True)
+class Same:
+    """A row's value: what the base has at another path, e.g. the recogniser of a method that is built around it."""
+
+    path: str
 
 
 Range = Uniform | Whole | Choice
@@ -57,7 +68,8 @@ class Sweep:
     base: Experiment
     title: str = ""
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Ablation: line of the table -> field's path -> value. A field may hold a whole config: {"method.backbone": GaitSetConfig()}."""
+    """Ablation: line of the table -> field's path -> value, one after the other. A field may hold a whole config, {"method.backbone":
+    GaitSetConfig()}, or the `Same` as the base has elsewhere."""
     baseline: Mapping[str, str] = field(default_factory=dict)
     """Line -> line that its gain is counted from."""
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -105,10 +117,13 @@ class Sweep:
 
 def grid(axes: Mapping[str, tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
     """Rows of all combinations, e.g. {"optim.lr": (0.1, 0.01)} -> {"lr 0.1": {...}, "lr 0.01": {...}}."""
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for values in itertools.product(*axes.values()):
         chosen = dict(zip(axes, values, strict=True))
-        rows[", ".join(f"{path.rsplit('.', 1)[-1]} {label(value)}" for path, value in chosen.items())] = chosen
+        row = ", ".join(f"{path.rsplit('.', 1)[-1]} {label(value)}" for path, value in chosen.items())
+        if row in rows:
+            raise ValueError(f"two rows are called {row!r}: give them as rows of their own")
+        rows[row] = chosen
     return rows
 
 
@@ -122,13 +137,24 @@ def label(value: Any) -> str:
 def of_row(sweep: Sweep, row: str, seed: int) -> Experiment:
     """The experiment of a line of an ablation. ValueError names a wrong path or value."""
     try:
-        changed = override(sweep.base, sweep.rows[row])
+        values = {path: _at(sweep.base, value.path) if isinstance(value, Same) else value for path, value in sweep.rows[row].items()}
+        changed = override(sweep.base, values)
     except ValueError as error:
         raise ValueError(f"sweep {sweep.name}, row {row!r}: {error}") from None
     return replace(changed, name=row, seed=seed)
 
 
-def of_point(sweep: Sweep, number: int, point: Mapping[str, Any]) -> Experiment:
+def _at(experiment: Experiment, path: str) -> Any:
+    """The value at a dotted path."""
+    value: Any = experiment
+    for name in path.split("."):
+        if not hasattr(value, name):
+            raise ValueError(f"unknown field {path!r}: {type(value).__name__} has no {name!r}")
+        value = getattr(value, name)
+    return value
+
+
+def of_point(sweep: Sweep, number: int, point: Mapping[str, Any], seed: int) -> Experiment:
     """The experiment of trial `number` of a search: `point` over the base, tested on the validation identities and on nothing else."""
     assert sweep.base.validation is not None
     try:
@@ -136,7 +162,7 @@ def of_point(sweep: Sweep, number: int, point: Mapping[str, Any]) -> Experiment:
     except ValueError as error:
         raise ValueError(f"sweep {sweep.name}: {error}") from None
     tests = (Benchmark(protocol=sweep.base.validation),)
-    return replace(changed, name=f"{sweep.name}-{number}", seed=sweep.seeds[number % len(sweep.seeds)], benchmarks=tests)
+    return replace(changed, name=f"{sweep.name}-{number}", seed=seed, benchmarks=tests)
 
 
 def experiments(sweep: Sweep) -> Iterator[Experiment]:
@@ -149,7 +175,7 @@ def experiments(sweep: Sweep) -> Iterator[Experiment]:
         return
     _judged_by_validation(sweep)
     for i in range(max(2, *(len(r.values) if isinstance(r, Choice) else 0 for r in sweep.space.values()))):
-        yield of_point(sweep, i, {path: _corner(range_, i) for path, range_ in sweep.space.items()})
+        yield of_point(sweep, i, {path: _corner(range_, i) for path, range_ in sweep.space.items()}, sweep.seeds[0])
 
 
 def _corner(range_: Range, i: int) -> Any:

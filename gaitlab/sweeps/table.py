@@ -89,11 +89,11 @@ def ablation(sweep: Sweep, study: Study) -> Table:
     metric = sweep.goals[0].metric
     protocol, _, measure = metric.rpartition("/")
     trials = study.trials()
-    there, notes = _finished(sweep, trials)
+    there, notes = _finished(sweep, trials, study.command)
     done = [(trial, outcome) for trial, outcome in there if metric in outcome.metrics and math.isfinite(outcome.metrics[metric])]
     notes += [f"{_name(t)} is left out: it has no figure {metric}." for t, o in there if (t, o) not in done]
     if not done:
-        raise ValueError(f"sweep {sweep.name} has no finished run to report; go on with: python pipelines/sweep.py {sweep.name}")
+        raise ValueError(f"sweep {sweep.name} has no finished run to report; go on with: {study.command}")
     known = origins(trial.run for trial, _ in done)
     sets = _sets(protocol, metric, [outcome for _, outcome in done])
     runs: dict[str, list[Run]] = {row: [] for row in sweep.rows}
@@ -115,8 +115,8 @@ def ablation(sweep: Sweep, study: Study) -> Table:
     )
 
 
-def causes(trials: Sequence[Trial], name: str) -> list[str]:
-    """A sentence for each trial that has no figure, with its cause."""
+def causes(trials: Sequence[Trial], command: str) -> list[str]:
+    """A sentence for each trial that has no figure, with its cause. command: of the sweep."""
     said = {"RUNNING": "is running", "WAITING": "waits", "PRUNED": "was stopped early"}
     lines = []
     for trial in trials:
@@ -125,7 +125,7 @@ def causes(trials: Sequence[Trial], name: str) -> list[str]:
         elif trial.state in said:
             lines.append(f"{_name(trial)} {said[trial.state]}.")
     if any(trial.state == "FAIL" for trial in trials):
-        lines.append(f"To repeat what failed: python pipelines/sweep.py {name} --retry-failed.")
+        lines.append(f"To repeat what failed: {command} --retry-failed.")
     return lines
 
 
@@ -142,7 +142,7 @@ def provenance_notes(known: Sequence[Origin]) -> list[str]:
     return notes
 
 
-def _finished(sweep: Sweep, trials: Sequence[Trial]) -> tuple[list[tuple[Trial, Outcome]], list[str]]:
+def _finished(sweep: Sweep, trials: Sequence[Trial], command: str) -> tuple[list[tuple[Trial, Outcome]], list[str]]:
     """Of every row and seed what it left, and a sentence about each that left nothing, or is none of the sweep's."""
     done: list[tuple[Trial, Outcome]] = []
     lacking: list[Trial] = []
@@ -165,7 +165,7 @@ def _finished(sweep: Sweep, trials: Sequence[Trial]) -> tuple[list[tuple[Trial, 
             notes.append(f"{row}, seed {seed} was never begun.")
     others = sorted({(t.row, t.seed) for t in trials} - asked)
     notes += [f"{row}, seed {seed} is in the study and not in the sweep, so not in the table." for row, seed in others]
-    return done, [*causes(lacking, sweep.name), *notes]
+    return done, [*causes(lacking, command), *notes]
 
 
 def _sets(protocol: str, metric: str, outcomes: Sequence[Outcome]) -> list[str]:

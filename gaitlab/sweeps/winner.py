@@ -20,7 +20,7 @@ def register_winner(study: Study) -> str:
         return ""
     try:
         made = register(run_folder(best.run), sweep.name)
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # e.g. a store that is away
         return f"trial {best.number} is the best; its network was not registered: {error}"
     study.winner = best.run
     return f"trial {best.number} is the best; registered as {made.name}, version {made.version}:\n{made.load}"

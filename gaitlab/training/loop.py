@@ -152,6 +152,8 @@ def train(
                 metrics["validation"] = score
                 if score > best.score:
                     best = Best(done, score)
+                if done < config.steps:
+                    run.evaluated(done, score)
             if metrics and run.rank == 0:
                 tracker.log(done, metrics)
             if config.look_every and (done % config.look_every == 0 or done == config.steps) and run.rank == 0:

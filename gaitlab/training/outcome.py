@@ -21,9 +21,14 @@ class Outcome:
     subjects: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
 
 
-def keep_config(experiment: Experiment, folder: Path) -> Path:
-    """The experiment into the run's folder, where `--resume` and sweeps look for it, unless it is there; returns the folder."""
-    if not (folder / CONFIG).exists():
+def has_config(folder: Path) -> bool:
+    """Whether a run has begun in the folder."""
+    return (folder / CONFIG).exists()
+
+
+def keep_config(experiment: Experiment, folder: Path, *, anew: bool = False) -> Path:
+    """The experiment into the run's folder, where `--resume` and sweeps look for it, unless one is there or `anew`; returns the folder."""
+    if anew or not has_config(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / CONFIG, json.dumps(to_dict(experiment), indent=1))
     return folder

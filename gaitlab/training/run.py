@@ -73,6 +73,9 @@ class LocalRun:
             checkpoint.prune(self.folder, self.keep, best)
         self.barrier()
 
+    def evaluated(self, step: int, score: float) -> None:
+        """A score on the way, not the last; every rank calls it. For runs that somebody may stop because of it."""
+
     def load(self, step: int | None = None) -> dict[str, Any] | None:
         """The newest checkpoint of this run (None if there is none), or that of `step`; on the CPU, from where it is copied."""
         return checkpoint.newest(self.folder) if step is None else checkpoint.at(self.folder, step)

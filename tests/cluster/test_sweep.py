@@ -82,9 +82,9 @@ def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_st
 
     said = finish("killed")
     ended = trials("killed")
-    assert [t.state for t in ended] == ["COMPLETE"] * 6, (said, ended)
+    assert [t.state for t in ended] == ["COMPLETE"] * 16, (said, ended)
     assert all((t.run, t.point) == before[t.number] for t in ended if t.number in before), "a trial changed its run or its point"
-    assert len({t.run for t in ended}) == 6
+    assert len({t.run for t in ended}) == 16
     assert all((run_folder(ended[n].run) / "outcome.json").stat().st_mtime_ns == when for n, when in written.items()), "repeated"
     client = open_store(default_uri())
     runs = children(client, "killed")
@@ -95,7 +95,7 @@ def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_st
         assert sorted(steps) == list(range(1, 41)), "a step is missing"
         assert set(steps.values()) == {1}, "a step is there twice"
     parent = client.get_run(Study.read(SWEEPS["killed"]).parent)
-    assert parent.data.metrics["sweep/ended"] == 6
+    assert parent.data.metrics["sweep/ended"] == 16
     best = max(ended, key=lambda t: t.values[0])
     assert client.get_model_version("killed", "1").run_id == best.run, "the winner's network is not in the registry"
     assert re.search(r"load_model\('models:/killed/1'\)", said)
@@ -130,6 +130,22 @@ def test_a_run_that_a_killed_driver_made_and_did_not_write_down_is_taken_up(tiny
     assert [r.info.run_id for r in of_sweep] == [run]
 
 
+def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store) -> None:
+    driver = start("interrupted")
+    wait_for(driver, "interrupted", complete=0, running=1)
+    driver.send_signal(signal.SIGINT)
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 130, said
+    assert "interrupted: stopped; to go on: python pipelines/sweep.py interrupted" in said
+    assert "registered" not in said
+    client = open_store(default_uri())
+    assert client.get_run(Study.read(SWEEPS["interrupted"]).parent).info.status == "KILLED"
+    assert {r.info.status for r in children(client, "interrupted")} == {"KILLED"}
+    finish("interrupted")
+    assert {r.info.status for r in children(client, "interrupted")} == {"FINISHED"}
+    assert client.get_run(Study.read(SWEEPS["interrupted"]).parent).data.tags["ray_job"]
+
+
 def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_store: Store) -> None:
     said = finish("failing", "again")
     states = {t.row: t for t in trials("failing")}
@@ -140,7 +156,11 @@ def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_stor
     again = {t.row: t for t in trials("again")}
     assert again["the good one"].run == states["good"].run, "a run with the same config was repeated"
     assert again["another"].run not in {t.run for t in states.values()}
+    assert re.search(rf"the good one, seed 0: run {states['good'].run} of commit \w+ has it", said)
     client = open_store(default_uri())
+    (shared,) = (r for r in children(client, "again") if r.data.tags.get("shares"))
+    assert shared.data.tags["shares"] == states["good"].run
+    assert shared.data.metrics["walkers/rank1"] == states["good"].values[0]
     assert client.get_run(states["nan"].run).info.status == "FAILED"
     log = (run_folder(states["nan"].run) / "log.txt").read_text()
     assert "Traceback" in log

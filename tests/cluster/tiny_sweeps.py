@@ -7,6 +7,7 @@ import tests.conftest  # noqa: F401  (the tests' home)
 from experiments.cod2 import BASELINE_MINI
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.cluster.sweep import launch
+from gaitlab.command import guarded
 from gaitlab.experiment import Experiment
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.sweeps.sweep import Choice, Sweep, Uniform
@@ -31,7 +32,7 @@ SWEEPS = {
             name="killed",
             base=base(steps=40, evaluate_every=20),
             space={"optim.lr": Uniform(low=1e-4, high=1e-2, log=True), "method.margin": Choice((0.1, 0.2, 0.3))},
-            trials=6,
+            trials=16,
             seeds=(4,),
         ),
         Sweep(
@@ -48,11 +49,11 @@ SWEEPS = {
             rows={"good": {}, "nan": {"optim.lr": 1e38, "optim.name": "sgd"}, "other": {"optim.lr": 1e-4}},
             seeds=(0,),
         ),
+        Sweep(name="interrupted", base=base(steps=60), rows={"first": {}, "second": {"optim.lr": 1e-4}}, seeds=(0,)),
         Sweep(name="again", base=base(), rows={"the good one": {}, "another": {"optim.lr": 2e-4}}, seeds=(0,)),
         Sweep(name="wide", base=replace(base(), scale=replace(base().scale, workers=2)), rows={"two workers": {}}, seeds=(0,)),
     )
 }
 
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        launch(SWEEPS[name])
+    guarded(lambda: [launch(SWEEPS[name]) for name in sys.argv[1:]])

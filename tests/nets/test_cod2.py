@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.backbones.gaitgl import GaitGLConfig
@@ -180,11 +181,17 @@ def test_running_statistics_are_those_of_the_real_walks() -> None:
             torch.testing.assert_close(ours, theirs, msg=name)
 
 
-def test_at_test_time_there_is_no_g() -> None:
+def test_at_test_time_it_is_its_recogniser_in_numbers_and_cost() -> None:
     model = built().eval()
-    del model.denoiser, model.controls
-    with torch.no_grad():
-        assert torch.equal(model.embed(batch()), model.recogniser.embed(batch()))
+    plain = CONFIG.recogniser.build(2).eval()
+    plain.load_state_dict(model.recogniser.state_dict())
+    found, costs = [], []
+    for network in (model, plain):
+        with torch.no_grad(), FlopCounterMode(display=False) as counted:
+            found.append(network.embed(batch()))
+        costs.append(counted.get_total_flops())
+    assert torch.equal(*found)
+    assert costs[0] == costs[1] > 0
 
 
 def test_g_learns_to_complete_a_clip() -> None:

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from experiments.cod2 import COD2_MINI
-from gaitlab.sweeps.study import Study
+from gaitlab.sweeps.study import Study, begun
 from gaitlab.sweeps.sweep import Choice, Objective, Sweep, Uniform, Whole
 
 ABLATION = Sweep(name="ablation", base=COD2_MINI, rows={"a": {"method.fusion": "add"}, "b": {}}, seeds=(0, 1))
@@ -163,3 +163,54 @@ def test_a_space_of_choices_is_not_drawn_twice(storage: str) -> None:
     assert study.retry_failed() == 1
     assert len(left(study)) == 1, "a failed point may be tried again"
     study.close()
+
+
+def test_what_a_killed_driver_was_still_drawing_is_no_trial(storage: str) -> None:
+    study = Study.open(SEARCH, storage)
+    given = study.next()
+    assert given
+    study.begun(0, "first")
+    study.optuna.ask()  # killed before any field was drawn
+    study.close()
+    study = Study.open(SEARCH, storage)
+    handed_out = left(study)
+    assert [(number, run) for number, _, _, run in handed_out] == [(0, "first"), *((i, "") for i in range(2, 7))]
+    assert all(t.point.keys() == SEARCH.space.keys() for t in study.trials())
+    study.close()
+
+
+def test_a_point_that_failed_is_tried_again_with_its_seed_and_once(storage: str) -> None:
+    study = Study.open(replace(SEARCH, seeds=(3, 4), trials=2), storage)
+    assert [seed for _, _, seed, _ in left(study)] == [3, 4]
+    study.completed(0, {"walkers@validation/rank1": 20.0})
+    study.failed(1, "out of memory")
+    point = study.trials()[1].point
+    assert study.retry_failed() == 1
+    assert study.retry_failed() == 0, "it waits already"
+    ((number, _, seed, _),) = left(study)
+    assert (seed, study.trials()[number].point) == (4, point)
+    study.completed(number, {"walkers@validation/rank1": 21.0})
+    assert study.retry_failed() == 0, "it was repeated already"
+    study.close()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////nowhere/studies.db", "postgresql://me:secret@127.0.0.1:9/studies"])
+def test_a_database_that_cannot_be_opened_is_one_line(url: str) -> None:
+    with pytest.raises(ValueError, match=r"no studies in .*give --storage") as refused:
+        Study.open(ABLATION, url)
+    assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_looking_makes_no_database(tmp_path: Path) -> None:
+    assert begun("ablation", f"sqlite:///{tmp_path / 'none.db'}") is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_is_known_by_its_name_as_it_was_last_run(storage: str) -> None:
+    mine = replace(ABLATION, name="mine", seeds=(5,))
+    study = Study.open(mine, storage)
+    study.typed("ablation --name mine --seeds 5")
+    study.close()
+    assert begun("mine", storage) == mine
+    assert Study.read(mine, storage).command == "python pipelines/sweep.py ablation --name mine --seeds 5"

@@ -1,15 +1,16 @@
 """A sweep as a value: expanded and refused before anything runs."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from experiments import SWEEPS
 from experiments.cod2 import BASELINE_MINI, COD2_MINI
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.experiment import from_dict, to_dict
+from gaitlab.experiment import from_dict, override, to_dict
 from gaitlab.methods.supervised import SupervisedConfig
-from gaitlab.sweeps.sweep import Choice, Objective, Sweep, Uniform, Whole, experiments, grid, label, of_point, of_row
+from gaitlab.sweeps.sweep import Choice, Objective, Same, Sweep, Uniform, Whole, experiments, grid, label, of_point, of_row
 
 SEARCH = Sweep(name="search", base=COD2_MINI, space={"optim.lr": Uniform(low=1e-3, high=1e-2, log=True)}, seeds=(7, 8))
 
@@ -37,8 +38,27 @@ def test_a_whole_method_may_be_a_row() -> None:
     assert baseline.method == BASELINE_MINI.method
 
 
+def test_what_is_said_of_the_base_reaches_the_baseline() -> None:
+    sweep = SWEEPS["cod2-plugin"]
+    changed = replace(sweep, base=override(sweep.base, {"method.recogniser.margin": 0.4}))
+    for row in changed.rows:
+        method: Any = of_row(changed, row, 0).method
+        assert getattr(method, "recogniser", method).margin == 0.4
+    wrong = Sweep(name="s", base=COD2_MINI, rows={"a": {"method": Same("method.recognizer")}})
+    with pytest.raises(ValueError, match=r"sweep s, row 'a': unknown field 'method.recognizer'"):
+        of_row(wrong, "a", 0)
+
+
+def test_two_values_of_one_label_are_refused() -> None:
+    two = GaitSetConfig(channels=(8, 16, 32)), GaitSetConfig(channels=(16, 32, 64))
+    with pytest.raises(ValueError, match="two values of a choice are called the same, GaitSet, GaitSet"):
+        Choice(two)
+    with pytest.raises(ValueError, match="two rows are called 'backbone GaitSet'"):
+        grid({"method.recogniser.backbone": two})
+
+
 def test_a_search_sees_validation_identities_only() -> None:
-    made = of_point(SEARCH, 3, {"optim.lr": 0.004})
+    made = of_point(SEARCH, 3, {"optim.lr": 0.004}, 8)
     assert [test.protocol for test in made.benchmarks] == ["walkers@validation"]
     assert (made.optim.lr, made.seed) == (0.004, 8)
     assert SEARCH.goals == (Objective(metric="walkers@validation/rank1"),)

@@ -86,6 +86,9 @@ class Generated(SourceConfig):
         parameters = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(f"{type(self).__name__} {VERSION} {parameters}".encode()).hexdigest()
 
+    def stale(self, checksum: str) -> bool:
+        return checksum != self.checksum()
+
 
 @dataclass(frozen=True, kw_only=True)
 class WalkersSource(Generated):
