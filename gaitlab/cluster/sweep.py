@@ -5,6 +5,7 @@ kill -9 the same command starts a new Tune run, whose first trials are those tha
 A trial of one worker trains in its own process; one of several starts them by Ray Train.
 """
 
+import contextlib
 import logging
 import os
 import shutil
@@ -13,13 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 import ray
+from filelock import FileLock, Timeout
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import Searcher
 
 from gaitlab.cluster.connect import start_ray
 from gaitlab.cluster.ingest import ray_map
-from gaitlab.cluster.trial import LOG, trial
+from gaitlab.cluster.trial import LOCK, LOG, trial
 from gaitlab.data.shards import open_data
 from gaitlab.experiment import Experiment, ScaleConfig
 from gaitlab.home import home
@@ -185,9 +187,11 @@ class _Trials(Searcher):
         self._log()
 
     def stopped(self) -> None:
-        """By the user: their runs say so, and go on when the same command is given."""
+        """By the user: the trials end, their runs say so, and go on when the same command is given."""
+        ray.shutdown()
         for _, experiment, data, run in self.running.values():
-            self._close(run, experiment, data, "KILLED")
+            with contextlib.suppress(Timeout), FileLock(run_folder(run) / LOCK, timeout=10):  # its process is gone, and marks nothing
+                self._close(run, experiment, data, "KILLED")
         print(f"{self.study.sweep.name}: stopped; to go on: {self.study.command}", flush=True)
 
     def save(self, checkpoint_path: str) -> None:

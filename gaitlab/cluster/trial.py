@@ -15,8 +15,8 @@ from gaitlab.training.fit import fit
 from gaitlab.training.outcome import read_config, read_outcome
 from gaitlab.training.run import LocalRun
 
-LOG = "log.txt"
-"""What a trial prints, in its run's folder."""
+LOG, LOCK = "log.txt", "trial.lock"
+"""What a trial prints, and what it holds as long as it lives, in its run's folder."""
 
 
 def trial(config: dict[str, str], *, home: str, uri: str) -> None:
@@ -26,7 +26,7 @@ def trial(config: dict[str, str], *, home: str, uri: str) -> None:
     cause = ""
     with (folder / LOG).open("a", buffering=1) as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         try:
-            alone = FileLock(folder / "trial.lock")  # a killed driver's trial may live on for some seconds
+            alone = FileLock(folder / LOCK)  # a killed driver's trial may live on for some seconds
             alone.acquire()
             if read_outcome(folder) is None:  # else only the word of it was lost
                 _run(read_config(folder), config, uri)

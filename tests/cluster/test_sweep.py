@@ -23,7 +23,7 @@ from gaitlab.training.outcome import read_outcome
 from tests.cluster.tiny_sweeps import SWEEPS
 from tests.conftest import ROOT
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 
 def start(*names: str) -> subprocess.Popen[str]:
@@ -33,7 +33,7 @@ def start(*names: str) -> subprocess.Popen[str]:
 
 def finish(*names: str) -> str:
     driver = start(*names)
-    said, _ = driver.communicate(timeout=400)
+    said, _ = driver.communicate(timeout=800)
     assert driver.returncode == 0, said
     return said
 
@@ -183,3 +183,5 @@ def test_a_trial_of_two_workers_trains_by_ray_train(tiny_store: Store) -> None:
     outcome = read_outcome(run_folder(trial.run))
     assert outcome is not None
     assert 0 < outcome.metrics["walkers/rank1"] <= 100
+    scores = Study.read(SWEEPS["wide"]).optuna.trials[0].intermediate_values
+    assert scores.keys() == {3}, "Tune hears of every evaluation but the last, checkpoint or not"

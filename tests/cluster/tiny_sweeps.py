@@ -51,7 +51,9 @@ SWEEPS = {
         ),
         Sweep(name="interrupted", base=base(steps=60), rows={"first": {}, "second": {"optim.lr": 1e-4}}, seeds=(0,)),
         Sweep(name="again", base=base(), rows={"the good one": {}, "another": {"optim.lr": 2e-4}}, seeds=(0,)),
-        Sweep(name="wide", base=replace(base(), scale=replace(base().scale, workers=2)), rows={"two workers": {}}, seeds=(0,)),
+        Sweep(
+            name="wide", base=replace(base(evaluate_every=3), scale=replace(base().scale, workers=2)), rows={"two workers": {}}, seeds=(0,)
+        ),
     )
 }
 
