@@ -117,13 +117,12 @@ def how_to_open(runs: Sequence[str]) -> str:
     """What to type, and the page that shows the runs side by side."""
     uri = mlflow_store.absolute(mlflow_store.default_uri())
     if any(run.startswith("offline-") for run in runs):
-        return f"the store {uri} did not answer; the figures of {' and '.join(runs)} lie in {home() / 'runs'}"
+        return (
+            f"the store {mlflow_store.without_password(uri)} did not answer; the figures of {' and '.join(runs)} lie in {home() / 'runs'}"
+        )
     family = mlflow_store.open_store(uri).get_run(runs[0]).info.experiment_id
     page = f"#/compare-runs?runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([family]))}"
-    if uri.startswith("http"):
-        return f"look at both with: {uri.rstrip('/')}/{page}"
-    program = Path(sys.executable).with_name("mlflow")
-    return f"look at both with: {program} server --backend-store-uri {uri} --port 5000\nhttp://127.0.0.1:5000/{page}"
+    return f"look at both with: {mlflow_store.page_of(uri, page)}"
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def gains_figure(table: Table) -> Figure:
         _beside(axes, y, signed(row.gain.value), colour)
     axes.set_xlabel(f"gain in {measure(table)} (points), its 95 % interval; grey: 0 is inside")
     if some:
-        axes.legend(title="published", loc="upper left", bbox_to_anchor=(1.13, 1.02), frameon=False, fontsize=8, title_fontsize=8)
+        axes.legend(title="published", loc="upper left", bbox_to_anchor=(1.24, 1.02), frameon=False, fontsize=8, title_fontsize=8)
     return figure
 
 

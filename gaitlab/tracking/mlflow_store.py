@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -37,6 +38,14 @@ def absolute(uri: str) -> str:
 def without_password(uri: str) -> str:
     """`uri` as it may be printed."""
     return re.sub(r"(?<=://)([^:/@]*):[^@/]*@", r"\1:***@", uri)
+
+
+def page_of(uri: str, page: str) -> str:
+    """Address of a page of MLflow's UI, and where no server has the store, what to type first."""
+    if uri.startswith("http"):
+        return f"{uri.rstrip('/')}/{page}"
+    program = Path(sys.executable).with_name("mlflow")
+    return f"{program} server --backend-store-uri {without_password(uri)} --port 5000\nhttp://127.0.0.1:5000/{page}"
 
 
 def database_file(uri: str) -> Path | None:

@@ -156,14 +156,9 @@ class Tracker:
     def how_to_open(self) -> str:
         """What to type, and the page of this run."""
         self._connection()
-        store = mlflow_store.without_password(self.uri)
         if self._client is None:
-            return f"the store {store} did not answer; the run's metrics lie in {self._spool.folder}"
-        page = f"#/experiments/{self._experiment_id}/runs/{self._stored}"
-        if self.uri.startswith("http"):
-            return f"{self.uri.rstrip('/')}/{page}"
-        program = Path(sys.executable).with_name("mlflow")
-        return f"{program} server --backend-store-uri {store} --port 5000\nhttp://127.0.0.1:5000/{page}"
+            return f"the store {mlflow_store.without_password(self.uri)} did not answer; the run's metrics lie in {self._spool.folder}"
+        return mlflow_store.page_of(self.uri, f"#/experiments/{self._experiment_id}/runs/{self._stored}")
 
     def __enter__(self) -> "Tracker":
         return self
