@@ -156,7 +156,7 @@ class _Trials(Searcher):
             if not next_.run and not self.fresh and (shared := finished(experiment, data)):
                 self._share(next_, experiment, data, shared)
                 continue
-            if next_.run and has_config(run_folder(next_.run)):  # what was asked may have changed since; where it runs may
+            if next_.run and has_config(run_folder(next_.run)):  # what it began with, but where it runs
                 experiment = replace(read_config(run_folder(next_.run)), scale=experiment.scale)
             run = next_.run or self._new_run(next_.number, experiment, data)
             keep_config(experiment, run_folder(run), anew=True)

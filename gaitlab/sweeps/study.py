@@ -112,8 +112,8 @@ class Study:
         return f"python pipelines/sweep.py {self.optuna.user_attrs.get('typed') or self.sweep.name}"
 
     def typed(self, words: str) -> None:
-        """Remember what was behind `pipelines/sweep.py`."""
-        self.optuna.set_user_attr("typed", words)
+        """Remember what was behind `pipelines/sweep.py`, but for passwords."""
+        self.optuna.set_user_attr("typed", without_password(words))
 
     @property
     def parent(self) -> str | None:

@@ -210,7 +210,7 @@ def test_looking_makes_no_database(tmp_path: Path) -> None:
 def test_a_sweep_is_known_by_its_name_as_it_was_last_run(storage: str) -> None:
     mine = replace(ABLATION, name="mine", seeds=(5,))
     study = Study.open(mine, storage)
-    study.typed("ablation --name mine --seeds 5")
+    study.typed("ablation --name mine --storage postgresql://me:secret@db/studies")
     study.close()
     assert begun("mine", storage) == mine
-    assert Study.read(mine, storage).command == "python pipelines/sweep.py ablation --name mine --seeds 5"
+    assert Study.read(mine, storage).command == "python pipelines/sweep.py ablation --name mine --storage postgresql://me:***@db/studies"
