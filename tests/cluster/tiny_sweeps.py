@@ -49,7 +49,7 @@ SWEEPS = {
             rows={"good": {}, "nan": {"optim.lr": 1e38, "optim.name": "sgd"}, "other": {"optim.lr": 1e-4}},
             seeds=(0,),
         ),
-        Sweep(name="interrupted", base=base(steps=60), rows={"first": {}, "second": {"optim.lr": 1e-4}}, seeds=(0,)),
+        Sweep(name="interrupted", base=base(steps=300), rows={"first": {}, "second": {"optim.lr": 1e-4}}, seeds=(0,)),
         Sweep(name="again", base=base(), rows={"the good one": {}, "another": {"optim.lr": 2e-4}}, seeds=(0,)),
         Sweep(
             name="wide", base=replace(base(evaluate_every=3), scale=replace(base().scale, workers=2)), rows={"two workers": {}}, seeds=(0,)
