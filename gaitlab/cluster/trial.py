@@ -28,8 +28,12 @@ def trial(config: dict[str, str], *, home: str, uri: str) -> None:
         try:
             alone = FileLock(folder / LOCK)  # a killed driver's trial may live on for some seconds
             alone.acquire()
-            if read_outcome(folder) is None:  # else only the word of it was lost
-                _run(read_config(folder), config, uri)
+            experiment, outcome = read_config(folder), read_outcome(folder)
+            if outcome is None:
+                _run(experiment, config, uri)
+            else:  # killed with its figures in the folder, which the store may lack
+                with Tracker.start(experiment, data_hash=config["data"], run_id=config["run"], uri=uri, system_metrics=False) as tracker:
+                    tracker.final(outcome.metrics)
         except Exception as error:  # noqa: BLE001  (one trial does not end the sweep)
             traceback.print_exc()
             cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"

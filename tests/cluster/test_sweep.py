@@ -28,7 +28,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 def start(*names: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-u", "-m", "tests.cluster.tiny_sweeps", *names]
-    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it, and so would their children
+    )  # fmt: skip
 
 
 def finish(*names: str) -> str:
