@@ -128,14 +128,9 @@ WIDTH = Sweep(
     rows={"baseline": BASELINE, **_WIDTHS},
     baseline=dict.fromkeys(_WIDTHS, "baseline"),
 )
-LONGER = Sweep(
-    name="cod2-longer",
-    title="CoD2 with four times the steps",
+LONGER = replace(
+    _ablation("cod2-longer", "CoD2 with four times the steps", {"baseline": BASELINE, "cod2": BOTH}, "baseline"),
     base=replace(COD2_MINI, train=replace(COD2_MINI.train, steps=1600)),
-    rows={"baseline": BASELINE, "cod2": BOTH},
-    baseline={"cod2": "baseline"},
-    published=_published({row: PUBLISHED[row] for row in ("baseline", "cod2")}),
-    source=SOURCE,
 )
 """Whether a recogniser that has time to overfit gains more."""
 

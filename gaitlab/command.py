@@ -18,6 +18,7 @@ import tyro
 from gaitlab.experiment import DataConfig, Experiment, from_dict
 from gaitlab.home import home
 from gaitlab.training.interrupt import Interrupted
+from gaitlab.training.outcome import CONFIG, has_config
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ def parse(experiments: Mapping[str, Experiment], default: str, arguments: list[s
     if resumed is not None:
         resumed = run_called(resumed, name)
         if not named:
-            base = from_dict(_config(home() / "runs" / resumed / "experiment.json"))
+            base = from_dict(_config(home() / "runs" / resumed / CONFIG))
     catalogue = "\n".join(f"  {key}" for key in experiments)
     command: Command = understood(
         lambda: tyro.cli(
@@ -96,7 +97,7 @@ def run_called(name: str, experiment: str) -> str:
     """Folder name of the run to resume. ValueError if there is none."""
     runs = home() / "runs"
     if name != "last":
-        if not (runs / name / "experiment.json").exists():
+        if not has_config(runs / name):
             raise ValueError(f"no run {name!r} in {runs}; --resume last takes the newest run of an experiment")
         return name
     newest = newest_run(experiment)
@@ -107,7 +108,7 @@ def run_called(name: str, experiment: str) -> str:
 
 def newest_run(experiment: str, since: int = 0) -> str | None:
     """Folder name of the experiment's newest run, of those that began at `since` (ns since 1970) or later; None if there is none."""
-    began = {path: path.stat().st_mtime_ns for path in (home() / "runs").glob("*/experiment.json")}
+    began = {path: path.stat().st_mtime_ns for path in (home() / "runs").glob(f"*/{CONFIG}")}
     found = [(at, path.parent.name) for path, at in began.items() if at >= since and _config(path)["name"] == experiment]
     return max(found)[1] if found else None
 

@@ -12,7 +12,7 @@ import tyro
 from experiments import SWEEPS
 from gaitlab.command import called, guarded, understood
 from gaitlab.sweeps.report import as_run, report
-from gaitlab.sweeps.study import Study, begun
+from gaitlab.sweeps.study import Study, remembered
 from gaitlab.sweeps.sweep import Sweep
 
 
@@ -32,7 +32,7 @@ def asked(arguments: Arguments) -> list[Sweep]:
     """The sweeps that are named. ValueError with a suggestion for an unknown one, before anything is written."""
     if not arguments.names:
         raise ValueError(f"name a sweep; there are {', '.join(SWEEPS)}")
-    return [SWEEPS.get(name) or begun(name, arguments.storage) or called(name, SWEEPS, "sweep") for name in arguments.names]
+    return [SWEEPS.get(name) or remembered(name, arguments.storage) or called(name, SWEEPS, "sweep") for name in arguments.names]
 
 
 def main() -> None:

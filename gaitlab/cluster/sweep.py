@@ -28,10 +28,11 @@ from gaitlab.home import home
 from gaitlab.sweeps.finished import finished, note_finished
 from gaitlab.sweeps.progress import Progress
 from gaitlab.sweeps.report import Content, log_report
+from gaitlab.sweeps.shown import short
 from gaitlab.sweeps.study import Study, Trial
 from gaitlab.sweeps.sweep import Sweep, experiments
 from gaitlab.sweeps.winner import register_winner
-from gaitlab.tracking.mlflow_store import tags_of
+from gaitlab.tracking.origins import origins
 from gaitlab.tracking.runs import Tracker, run_folder
 from gaitlab.training.fit import prepare
 from gaitlab.training.outcome import has_config, keep_config, read_config, read_outcome
@@ -124,6 +125,7 @@ def _tune(trials: "_Trials", places: int) -> None:
     try:
         tuner.fit()
     except (KeyboardInterrupt, SystemExit):
+        ray.shutdown()  # and with it the trials' processes
         trials.stopped()
         raise
     finally:
@@ -156,10 +158,10 @@ class _Trials(Searcher):
             if not next_.run and not self.fresh and (shared := finished(experiment, data)):
                 self._share(next_, experiment, data, shared)
                 continue
-            if next_.run and has_config(run_folder(next_.run)):  # what it began with, but where it runs
-                experiment = replace(read_config(run_folder(next_.run)), scale=experiment.scale)
             run = next_.run or self._new_run(next_.number, experiment, data)
-            keep_config(experiment, run_folder(run), anew=True)
+            if has_config(folder := run_folder(run)):  # what it began with, but where it runs
+                experiment = replace(read_config(folder), scale=experiment.scale)
+            keep_config(experiment, folder, anew=True)
             self.running[trial_id] = next_.number, experiment, data, run
             return {"run": run, "data": data}
         return Searcher.FINISHED
@@ -187,10 +189,12 @@ class _Trials(Searcher):
         self._log()
 
     def stopped(self) -> None:
-        """By the user: the trials end, their runs say so, and go on when the same command is given."""
-        ray.shutdown()
+        """By the user: the trials' runs say so, and go on when the same command is given."""
         for _, experiment, data, run in self.running.values():
-            with contextlib.suppress(Timeout), FileLock(run_folder(run) / LOCK, timeout=10):  # its process is gone, and marks nothing
+            with (
+                contextlib.suppress(Timeout),
+                FileLock(run_folder(run) / LOCK, timeout=10),
+            ):  # its process is gone, and marks nothing any more
                 self._close(run, experiment, data, "KILLED")
         print(f"{self.study.sweep.name}: stopped; to go on: {self.study.command}", flush=True)
 
@@ -224,7 +228,7 @@ class _Trials(Searcher):
             child.final(outcome.metrics)
         self.study.begun(trial.number, run)
         self._completed(trial.number, run)
-        commit = tags_of(run).get("commit", "unknown")[:12]
+        commit = short(origins([run])[run].commit)
         print(f"{experiment.name}, seed {experiment.seed}: run {run} of commit {commit} has it; --fresh repeats it", flush=True)
         self._log()
 

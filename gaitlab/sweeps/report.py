@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gaitlab.experiment import from_dict, to_dict
+from gaitlab.experiment import to_dict
 from gaitlab.home import write_whole
 from gaitlab.sweeps import figures, found, shown
 from gaitlab.sweeps.found import Found, search
@@ -72,12 +72,8 @@ def log_report(sweep: Sweep, study: Study, tracker: Tracker | NoTracker) -> Cont
 
 def as_run(sweep: Sweep, study: Study) -> Sweep:
     """The sweep with the base, seeds and trials that its study was last run with, which the command line may have changed."""
-    begun = study.optuna.user_attrs.get("sweep")
-    if begun is None:
-        return sweep
-    last = from_dict(begun)
-    assert isinstance(last, Sweep)
-    return replace(sweep, base=last.base, seeds=last.seeds, trials=last.trials)
+    last = study.last
+    return replace(sweep, base=last.base, seeds=last.seeds, trials=last.trials) if last else sweep
 
 
 def of_sweep(sweep: Sweep, study: Study) -> Content:

@@ -107,6 +107,11 @@ class Study:
         return str(self.optuna.user_attrs["token"])
 
     @property
+    def last(self) -> Sweep | None:
+        """The sweep as it was last run."""
+        return _last(self.optuna)
+
+    @property
     def command(self) -> str:
         """What to type for more of it."""
         return f"python pipelines/sweep.py {self.optuna.user_attrs.get('typed') or self.sweep.name}"
@@ -183,14 +188,13 @@ class Study:
 
     def retry_failed(self) -> int:
         """An ablation's failed trials wait again, and a search's points are drawn again; returns how many."""
-        known = self.optuna.get_trials(deepcopy=False)
-        what = {
-            t.number: (t.row, t.seed, known[t.number].params or known[t.number].system_attrs.get("fixed_params")) for t in self.trials()
-        }
-        done = [what[t.number] for t in self.trials() if t.state != "FAIL"]
-        again = [what[t.number] for t in self.trials() if t.state == "FAIL" and what[t.number] not in done]
-        for row, seed, point in again:
-            self._wait(row, seed, point or {})
+        known = self.optuna.get_trials(deepcopy=False)  # one that waits has its point among Optuna's own attributes
+        points = [frozen.params or frozen.system_attrs.get("fixed_params", {}) for frozen in known]
+        asked = [(t.state, (t.row, t.seed, points[t.number])) for t in self.trials()]
+        done = [what for state, what in asked if state != "FAIL"]
+        again = [what for state, what in asked if state == "FAIL" and what not in done]
+        for what in again:
+            self._wait(*what)
         return len(again)
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -287,10 +291,14 @@ def _sampler(sweep: Sweep, drawn: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(8, max(3, sweep.trials // 3)), constant_liar=True)
 
 
-def begun(name: str, storage: str | None = None) -> Sweep | None:
+def remembered(name: str, storage: str | None = None) -> Sweep | None:
     """The sweep of that name as it was last run; None if it never was."""
     study = _begun(name, storage or default_storage())
-    sweep = from_dict(study.user_attrs["sweep"]) if study and "sweep" in study.user_attrs else None
+    return _last(study) if study else None
+
+
+def _last(study: optuna.Study) -> Sweep | None:
+    sweep = from_dict(study.user_attrs["sweep"]) if "sweep" in study.user_attrs else None
     assert sweep is None or isinstance(sweep, Sweep)
     return sweep
 

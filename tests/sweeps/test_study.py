@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from experiments.cod2 import COD2_MINI
-from gaitlab.sweeps.study import Study, begun
+from gaitlab.sweeps.study import Study, remembered
 from gaitlab.sweeps.sweep import Choice, Objective, Sweep, Uniform, Whole
 
 ABLATION = Sweep(name="ablation", base=COD2_MINI, rows={"a": {"method.fusion": "add"}, "b": {}}, seeds=(0, 1))
@@ -203,7 +203,7 @@ def test_a_database_that_cannot_be_opened_is_one_line(url: str) -> None:
 
 
 def test_looking_makes_no_database(tmp_path: Path) -> None:
-    assert begun("ablation", f"sqlite:///{tmp_path / 'none.db'}") is None
+    assert remembered("ablation", f"sqlite:///{tmp_path / 'none.db'}") is None
     assert not list(tmp_path.iterdir())
 
 
@@ -212,5 +212,5 @@ def test_a_sweep_is_known_by_its_name_as_it_was_last_run(storage: str) -> None:
     study = Study.open(mine, storage)
     study.typed("ablation --name mine --storage postgresql://me:secret@db/studies")
     study.close()
-    assert begun("mine", storage) == mine
+    assert remembered("mine", storage) == mine
     assert Study.read(mine, storage).command == "python pipelines/sweep.py ablation --name mine --storage postgresql://me:***@db/studies"

@@ -24,7 +24,7 @@ from gaitlab.interop.opengait.weights import load_checkpoint, load_state, read_c
 from gaitlab.method import Method, MethodConfig
 from gaitlab.training import checkpoint
 from gaitlab.training.optim import Optimisers
-from gaitlab.training.outcome import CONFIG, keep_config
+from gaitlab.training.outcome import has_config, keep_config
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _SLOTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}
@@ -91,7 +91,7 @@ def read_run(config: str | Path | Mapping[str, Any], weights: str | Path, root: 
 
 def write_run(run: PeerRun, folder: Path) -> None:
     """The run's checkpoint and config in `folder`, which must not hold any yet."""
-    if (folder / CONFIG).exists() or checkpoint.found(folder):
+    if has_config(folder) or checkpoint.found(folder):
         raise ValueError(f"{folder} holds a run already; name another --out")
     folder.mkdir(parents=True, exist_ok=True)
     content = {
