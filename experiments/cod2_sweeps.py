@@ -14,9 +14,9 @@ from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.backbones.gaitgl import GaitGLConfig
 from gaitlab.backbones.gaitpart import GaitPartConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.data.sources.walkers.presets import MINI
 from gaitlab.experiment import DataConfig, Experiment
 from gaitlab.sweeps.sweep import Choice, Same, Sweep, Uniform
+from gaitlab.walkers.presets import MINI
 
 SOURCE = "Xiong et al., AAAI 2026 (arXiv 2511.06245), slides p. 5 and 7"
 DATA_SETS = ("SUSTech1K", "CCPG", "GREW", "Gait3D")

@@ -14,12 +14,12 @@ from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.backbones.plain import PlainConfig
 from gaitlab.backbones.skeletongaitpp import SkeletonGaitPPConfig
 from gaitlab.backbones.smplgait import SMPLGaitConfig
-from gaitlab.data.sources.walkers import presets
 from gaitlab.experiment import Benchmark, DataConfig, Experiment, InitConfig, OptimConfig, TrainConfig
 from gaitlab.method import MethodConfig
 from gaitlab.methods.gaitssb import GaitSSBConfig, GaitSSBFinetuneConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import Augment, ClipSpec
+from gaitlab.walkers import presets
 
 DEMO = Experiment(
     name="demo",

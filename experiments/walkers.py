@@ -11,10 +11,10 @@ from experiments.supervised import DEEPGAITV2, GAITBASE, GAITSET
 from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.data.sources.walkers.presets import CLOTHES, STANDARD, WILD
 from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import Augment, ClipSpec
+from gaitlab.walkers.presets import CLOTHES, STANDARD, WILD
 
 SILHOUETTES = DataConfig(root="walkers-standard-silhouettes", make=replace(STANDARD, modalities=("silhouette",)))
 """The silhouettes of `walkers-standard`, bit for bit; generated in a quarter of the time."""

@@ -17,8 +17,8 @@ import tyro
 
 from gaitlab.experiment import DataConfig, Experiment, from_dict
 from gaitlab.home import home
+from gaitlab.runs.folder import CONFIG, has_config
 from gaitlab.training.interrupt import Interrupted
-from gaitlab.training.outcome import CONFIG, has_config
 
 T = TypeVar("T")
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from gaitlab.command import Command
 from gaitlab.experiment import Experiment
+from gaitlab.runs import checkpoint
+from gaitlab.runs.folder import keep_config
+from gaitlab.runs.summary import Summary
 from gaitlab.tracking.mlflow_store import without_password
 from gaitlab.tracking.runs import NoTracker, Tracker, run_folder
-from gaitlab.training import checkpoint
 from gaitlab.training.fit import fit, prepare
 from gaitlab.training.interrupt import Interrupted
-from gaitlab.training.outcome import keep_config
 from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
-from gaitlab.training.summary import Summary
 
 
 def local(command: Command) -> Summary:

@@ -21,14 +21,14 @@ import pandas as pd
 
 from experiments import ALL
 from gaitlab.command import Command, guarded, newest_run, parse, run_called
-from gaitlab.data.sources.mocap import MocapSource
 from gaitlab.experiment import Benchmark, DataConfig, Experiment
 from gaitlab.home import home
 from gaitlab.launch import local, on_ray
 from gaitlab.methods.cod2 import CoD2Config
+from gaitlab.runs.folder import CONFIG, keep_config, read_config
+from gaitlab.runs.summary import Summary
 from gaitlab.tracking import mlflow_store
-from gaitlab.training.outcome import CONFIG, keep_config, read_config
-from gaitlab.training.summary import Summary
+from gaitlab.walkers.mocap import MocapSource
 
 DEFAULT = "cod2-demo"
 EXPERIMENTS = {name: experiment for name, experiment in ALL.items() if isinstance(experiment.method, CoD2Config)}

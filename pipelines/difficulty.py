@@ -19,8 +19,6 @@ from experiments.walkers import FEWER
 from gaitlab.command import guarded, understood
 from gaitlab.data.shards import open_data
 from gaitlab.data.source import SourceConfig
-from gaitlab.data.sources.mocap import MocapSource
-from gaitlab.data.sources.walkers.source import Generated
 from gaitlab.data.store import Store
 from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.cues import width
@@ -28,13 +26,15 @@ from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.protocol import RetrievalProtocol, select
 from gaitlab.evaluation.protocols import retrieval
 from gaitlab.experiment import DataConfig
+from gaitlab.reports.results import ResultRow, write_results
 from gaitlab.tracking.mlflow_store import tags_of
 from gaitlab.tracking.provenance import commit, hardware_line
-from gaitlab.tracking.results import ResultRow, write_results
 from gaitlab.tracking.runs import run_folder
 from gaitlab.training.benchmark import check, classical, rank
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
+from gaitlab.walkers.mocap import MocapSource
+from gaitlab.walkers.source import Generated
 
 COLUMNS = {"rank-1": "cross view", "rank-1 same view": "same view"}
 

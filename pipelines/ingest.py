@@ -25,12 +25,12 @@ from gaitlab.data.check import check
 from gaitlab.data.ingest import Run, ingest, processes
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.sources.folders import FrameFolders
-from gaitlab.data.sources.mocap import MocapSource
 from gaitlab.data.sources.opengait import OpenGaitSource
 from gaitlab.data.sources.tree import TreeSource
-from gaitlab.data.sources.walkers.presets import PRESETS
-from gaitlab.data.sources.walkers.source import Generated
 from gaitlab.home import home
+from gaitlab.walkers.mocap import MocapSource
+from gaitlab.walkers.presets import PRESETS
+from gaitlab.walkers.source import Generated
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import tyro
 
 from experiments import SWEEPS
 from gaitlab.command import called, guarded, understood
-from gaitlab.sweeps.report import as_run, report
+from gaitlab.reports.report import as_run, report
 from gaitlab.sweeps.study import Study, remembered
 from gaitlab.sweeps.sweep import Sweep
 

@@ -66,8 +66,8 @@ def main() -> None:
         return
     sweep, command = asked(sys.argv[1:])
     from gaitlab.cluster.sweep import launch
-    from gaitlab.sweeps.grid import markdown
-    from gaitlab.sweeps.report import of_sweep
+    from gaitlab.reports.grid import markdown
+    from gaitlab.reports.report import of_sweep
 
     study, content = launch(
         sweep,

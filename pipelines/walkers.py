@@ -18,9 +18,9 @@ from PIL import Image, ImageDraw, ImageFont
 from gaitlab.command import guarded, understood
 from gaitlab.data.skeletons import maps, unpack
 from gaitlab.data.source import SourceConfig, Walk
-from gaitlab.data.sources.mocap import MocapSource
-from gaitlab.data.sources.walkers.presets import CLOTHES, STANDARD, WILD
-from gaitlab.data.sources.walkers.source import CONDITIONS, Generated, WalkersSource
+from gaitlab.walkers.mocap import MocapSource
+from gaitlab.walkers.presets import CLOTHES, STANDARD, WILD
+from gaitlab.walkers.source import CONDITIONS, Generated, WalkersSource
 
 MARGIN = 104
 """Pixels at the left for the names."""

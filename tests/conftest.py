@@ -18,8 +18,8 @@ import torch
 
 from gaitlab.data.ingest import ingest
 from gaitlab.data.schema import MANIFEST
-from gaitlab.data.sources.walkers import presets
 from gaitlab.data.store import Store
+from gaitlab.walkers import presets
 
 torch.set_num_threads(min(2, os.cpu_count() or 1))
 

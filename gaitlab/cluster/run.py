@@ -16,9 +16,9 @@ import ray.train.torch
 from gaitlab.cluster.connect import start_ray
 from gaitlab.experiment import Experiment, from_dict, to_dict
 from gaitlab.home import home
-from gaitlab.training import checkpoint
+from gaitlab.runs import checkpoint
+from gaitlab.runs.summary import Summary
 from gaitlab.training.run import LocalRun
-from gaitlab.training.summary import Summary
 
 
 class RayRun(LocalRun):

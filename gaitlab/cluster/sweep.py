@@ -25,17 +25,17 @@ from gaitlab.cluster.trial import LOCK, LOG, trial
 from gaitlab.data.shards import open_data
 from gaitlab.experiment import Experiment, ScaleConfig
 from gaitlab.home import home
-from gaitlab.sweeps.finished import finished, note_finished
+from gaitlab.reports.ablation_grids import short
+from gaitlab.reports.report import Content, log_report
+from gaitlab.runs.book import finished, note_finished
+from gaitlab.runs.folder import has_config, keep_config, read_config, read_outcome
 from gaitlab.sweeps.progress import Progress
-from gaitlab.sweeps.report import Content, log_report
-from gaitlab.sweeps.shown import short
 from gaitlab.sweeps.study import Study, Trial
 from gaitlab.sweeps.sweep import Sweep, experiments
 from gaitlab.sweeps.winner import register_winner
 from gaitlab.tracking.origins import origins
 from gaitlab.tracking.runs import Tracker, run_folder
 from gaitlab.training.fit import prepare
-from gaitlab.training.outcome import has_config, keep_config, read_config, read_outcome
 
 
 def launch(

@@ -10,9 +10,9 @@ from filelock import FileLock
 from ray import tune
 
 from gaitlab.experiment import Experiment
+from gaitlab.runs.folder import read_config, read_outcome
 from gaitlab.tracking.runs import Tracker, run_folder
 from gaitlab.training.fit import fit
-from gaitlab.training.outcome import read_config, read_outcome
 from gaitlab.training.run import LocalRun
 
 LOG, LOCK = "log.txt", "trial.lock"

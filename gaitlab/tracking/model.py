@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gaitlab.experiment import fingerprint
 from gaitlab.method import Method
+from gaitlab.runs import checkpoint
 from gaitlab.tracking import mlflow_store
-from gaitlab.training import checkpoint
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.types import Batch, Modality

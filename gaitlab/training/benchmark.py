@@ -25,10 +25,10 @@ from gaitlab.evaluation.submission import SubmissionProtocol, submit
 from gaitlab.evaluation.unused import unused
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
+from gaitlab.runs.folder import Outcome
+from gaitlab.runs.summary import Summary
 from gaitlab.training.embed import embed
-from gaitlab.training.outcome import Outcome
 from gaitlab.training.run import LocalRun
-from gaitlab.training.summary import Summary
 from gaitlab.types import Modality
 
 

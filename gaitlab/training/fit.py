@@ -17,12 +17,12 @@ from gaitlab.evaluation.protocol import AnyProtocol, Distance
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, DataConfig, Experiment
 from gaitlab.method import Method
+from gaitlab.runs.folder import write_outcome
+from gaitlab.runs.summary import Summary
 from gaitlab.training.benchmark import check, report, score
 from gaitlab.training.cost import inference_cost
 from gaitlab.training.loop import train
-from gaitlab.training.outcome import write_outcome
 from gaitlab.training.run import LocalRun
-from gaitlab.training.summary import Summary
 from gaitlab.training.trained import trained
 
 

@@ -17,7 +17,8 @@ from torch import Tensor
 from gaitlab.data.feed import Feed
 from gaitlab.experiment import Experiment, to_dict
 from gaitlab.method import Method
-from gaitlab.training import accumulate, checkpoint
+from gaitlab.runs import checkpoint
+from gaitlab.training import accumulate
 from gaitlab.training.interrupt import Interrupted, stop_flag
 from gaitlab.training.looks import look
 from gaitlab.training.optim import Optimisers, moving_average

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from gaitlab.method import Method
 from gaitlab.nn.memory import keep_freed_memory
 from gaitlab.nn.syncnorm import synchronise
-from gaitlab.training import checkpoint
+from gaitlab.runs import checkpoint
 
 # The name of the switch from torch 2.13 on, and before.
 _NO_BUFFER_SYNC: dict[str, Any] = (

@@ -6,7 +6,7 @@ from pathlib import Path
 from gaitlab.experiment import Experiment, InitConfig, from_dict
 from gaitlab.home import home, run_named
 from gaitlab.method import Method
-from gaitlab.training import checkpoint
+from gaitlab.runs import checkpoint
 from gaitlab.training.run import LocalRun
 
 

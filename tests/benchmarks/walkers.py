@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 import cv2
 
 from gaitlab.data.ingest import Run, ingest
-from gaitlab.data.sources.sensors.observe import MODALITIES
-from gaitlab.data.sources.walkers.presets import STANDARD
+from gaitlab.walkers.presets import STANDARD
+from gaitlab.walkers.sensors.observe import MODALITIES
 
 GOAL = 6000
 FEW = replace(STANDARD, train_subjects=0, validation_subjects=0, test_subjects=2)

@@ -8,9 +8,9 @@ import pytest
 
 from gaitlab.command import check_data
 from gaitlab.data.shards import makes_others, open_data, shard_folder
-from gaitlab.data.sources.walkers.wild import WildWalkersSource
 from gaitlab.data.store import Store
 from gaitlab.experiment import DataConfig
+from gaitlab.walkers.wild import WildWalkersSource
 from tests.conftest import TINY
 
 

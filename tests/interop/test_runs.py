@@ -22,8 +22,8 @@ from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import DataConfig, Experiment, from_dict, override
 from gaitlab.interop.opengait import export_state, load_checkpoint, open_run, read_experiment, read_run, write_run
 from gaitlab.method import Method
+from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training import checkpoint
 from gaitlab.training.benchmark import report
 from gaitlab.training.fit import make_feed, retest
 from gaitlab.training.loop import train

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from gaitlab.experiment import Experiment
+from gaitlab.runs.folder import Outcome, write_outcome
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Choice, Objective, Sweep, Uniform, Whole
 from gaitlab.tracking.runs import NoTracker, run_folder
-from gaitlab.training.outcome import Outcome, write_outcome
 from tests.conftest import TINY
 from tests.training import tiny
 

@@ -19,10 +19,10 @@ from gaitlab.data.store import Store
 from gaitlab.experiment import to_dict
 from gaitlab.method import MethodConfig
 from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.runs import checkpoint
 from gaitlab.tracking import mlflow_store
 from gaitlab.tracking.model import register
 from gaitlab.tracking.runs import Tracker
-from gaitlab.training import checkpoint
 from gaitlab.training.fit import fit
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained

@@ -15,11 +15,11 @@ from gaitlab.evaluation.protocol import RetrievalProtocol, Where
 from gaitlab.evaluation.protocols import HID
 from gaitlab.experiment import Experiment, override
 from gaitlab.method import Method
+from gaitlab.runs.summary import Summary
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training import fit
 from gaitlab.training.benchmark import check, report, score
 from gaitlab.training.run import LocalRun
-from gaitlab.training.summary import Summary
 from tests.conftest import TINY
 from tests.training.tiny import experiment
 

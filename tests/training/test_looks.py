@@ -12,8 +12,8 @@ from gaitlab.evaluation.figures import look_figure
 from gaitlab.experiment import Experiment, from_dict, override, to_dict
 from gaitlab.methods.cod2 import CoD2Config
 from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training import checkpoint
 from gaitlab.training.fit import make_feed
 from gaitlab.training.loop import train
 from gaitlab.training.run import LocalRun

@@ -13,8 +13,8 @@ import torch
 from gaitlab.data.store import Store
 from gaitlab.experiment import Experiment, override
 from gaitlab.method import Method
+from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training import checkpoint
 from gaitlab.training.fit import fit, make_feed, retest
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.loop import train

@@ -22,9 +22,9 @@ from gaitlab.interop.opengait.names import peer_names
 from gaitlab.interop.opengait.recipe import read_recipe
 from gaitlab.interop.opengait.weights import load_checkpoint, load_state, read_content
 from gaitlab.method import Method, MethodConfig
-from gaitlab.training import checkpoint
+from gaitlab.runs import checkpoint
+from gaitlab.runs.folder import has_config, keep_config
 from gaitlab.training.optim import Optimisers
-from gaitlab.training.outcome import has_config, keep_config
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _SLOTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}

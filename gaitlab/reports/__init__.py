@@ -1,0 +1,1 @@
+"""What experiments came to, as people read it: tables with intervals, pictures, pages, files. No Ray here."""

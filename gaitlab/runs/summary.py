@@ -1,0 +1,54 @@
+"""What a run came to, for the end of its output."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from gaitlab.runs.folder import Outcome
+
+
+@dataclass(frozen=True)
+class Summary:
+    """rank1: percent, a row for each (benchmark, method), a column for each probe set; NaN where a test lacks it.
+
+    classes: percent, a row for each (benchmark, method) that tells classes apart. files: a line for each file for a server.
+    outcome: all figures, for tables over many runs.
+    headline: rank-1 (or accuracy, as `measure` says) of the network in the first test that has one, as its protocol defines it.
+    """
+
+    rank1: pd.DataFrame = field(default_factory=pd.DataFrame)
+    classes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    files: tuple[str, ...] = ()
+    headline: float = float("nan")
+    measure: str = "rank-1"
+    outcome: Outcome = field(default_factory=Outcome)
+
+    @classmethod
+    def of(cls, tests: Sequence["Summary"]) -> "Summary":
+        """The tests of one run."""
+        first = next((t for t in tests if np.isfinite(t.headline)), cls())
+        return cls(
+            rank1=_stacked([t.rank1 for t in tests]),
+            classes=_stacked([t.classes for t in tests]),
+            files=tuple(line for t in tests for line in t.files),
+            headline=first.headline,
+            measure=first.measure,
+            outcome=Outcome(
+                metrics={name: value for t in tests for name, value in t.outcome.metrics.items()},
+                subjects={name: parts for t in tests for name, parts in t.outcome.subjects.items()},
+            ),
+        )
+
+    def text(self) -> str:
+        """Tables and files for a terminal, and a last line `rank-1 27.8` where there is a headline."""
+        parts = [table.to_string(float_format="%.1f", na_rep="-") for table in (self.rank1, self.classes) if len(table)]
+        parts += ["\n".join(self.files)] if self.files else []
+        parts += [f"{self.measure} {self.headline:.1f}"] if np.isfinite(self.headline) or not self.files else []
+        return "\n\n".join(parts)
+
+
+def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    some = [table for table in tables if len(table)]
+    return pd.concat(some) if some else pd.DataFrame()

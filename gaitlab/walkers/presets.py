@@ -1,0 +1,51 @@
+"""Sizes and kinds of the embedded benchmark, ready to be named: `python pipelines/ingest.py walkers-cc --out walkers-cc`."""
+
+from dataclasses import replace
+
+from gaitlab.walkers.source import Generated, WalkersSource
+from gaitlab.walkers.wild import WildWalkersSource
+
+TINY = WalkersSource(name="walkers-tiny", train_subjects=6, validation_subjects=2, test_subjects=3, views=(0, 90), takes=1, frames=(12, 18))
+"""Seconds; tests."""
+
+DEMO = WalkersSource(train_subjects=120, validation_subjects=10, test_subjects=50, modalities=("silhouette",))
+"""A minute or two on two cores."""
+
+MINI = WalkersSource(
+    name="walkers-mini",
+    train_subjects=100,
+    validation_subjects=100,
+    test_subjects=300,
+    views=(72, 108),
+    frames=(20, 24),
+    modalities=("silhouette",),
+)
+"""Ablations on a laptop: two views a little before and behind the side, short walks; half a minute on two cores."""
+
+STANDARD = WalkersSource(name="walkers-standard", train_subjects=1000, validation_subjects=100, test_subjects=100)
+"""130,000 walks; what methods are compared on."""
+
+LARGE = replace(STANDARD, name="walkers-large", train_subjects=5000, validation_subjects=500, test_subjects=1000)
+"""700,000 walks, for a cluster (`--ray`)."""
+
+CLOTHES = WalkersSource(
+    name="walkers-cc",
+    wardrobe="own",
+    conditions=("normal", "upper", "lower", "lower+upper", "bag"),
+    train_subjects=200,
+    validation_subjects=20,
+    test_subjects=100,
+)
+"""Cloth change, as in CCPG (Li et al., CVPR 2023): the gallery wears its own clothes, probes wear others."""
+
+WILD = WildWalkersSource(train_subjects=500, validation_subjects=50, test_subjects=200)
+
+PRESETS: dict[str, Generated] = {
+    "walkers": DEMO,
+    "walkers-tiny": TINY,
+    "walkers-mini": MINI,
+    "walkers-standard": STANDARD,
+    "walkers-large": LARGE,
+    "walkers-cc": CLOTHES,
+    "walkers-wild": WILD,
+}
