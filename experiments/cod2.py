@@ -10,7 +10,8 @@ from experiments import supervised
 from experiments.supervised import DEEPGAITV2_GAIT3D, DEEPGAITV2_SUSTECH1K
 from experiments.walkers import GAITBASE_SMALL
 from gaitlab.backbones.gaitbase import GaitBaseConfig
-from gaitlab.experiment import DataConfig, Experiment, OptimConfig, TrainConfig
+from gaitlab.data.shards import DataConfig
+from gaitlab.experiment import Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.cod2 import CoD2Config
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import Augment

@@ -14,7 +14,8 @@ from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.backbones.gaitgl import GaitGLConfig
 from gaitlab.backbones.gaitpart import GaitPartConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.experiment import DataConfig, Experiment
+from gaitlab.data.shards import DataConfig
+from gaitlab.experiment import Experiment
 from gaitlab.sweeps.sweep import Choice, Same, Sweep, Uniform
 from gaitlab.walkers.presets import MINI
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from experiments import cod2, supervised, walkers
+from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Experiment
 from gaitlab.methods.cod2 import CoD2Config
 from gaitlab.methods.supervised import SupervisedConfig
@@ -32,7 +33,7 @@ def recipe(experiment: Experiment) -> Sweep:
     channels: tuple[int, ...] | None = getattr(method.backbone, "channels", None)
     if channels:
         space[f"{at}.backbone.channels"] = Choice(tuple(tuple(int(c * factor) for c in channels) for factor in (0.5, 1, 2)))
-    chosen_by = experiment.validation or f"{experiment.benchmarks[0].protocol}@validation"
+    chosen_by = experiment.validation or f"{protocol(experiment.benchmarks[0].protocol).name}@validation"
     return Sweep(
         name=f"recipe-{experiment.name}",
         title="rate, decay, margin, width, augmentation",

@@ -14,7 +14,8 @@ from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.backbones.plain import PlainConfig
 from gaitlab.backbones.skeletongaitpp import SkeletonGaitPPConfig
 from gaitlab.backbones.smplgait import SMPLGaitConfig
-from gaitlab.experiment import Benchmark, DataConfig, Experiment, InitConfig, OptimConfig, TrainConfig
+from gaitlab.data.shards import DataConfig
+from gaitlab.experiment import Benchmark, Experiment, InitConfig, OptimConfig, TrainConfig
 from gaitlab.method import MethodConfig
 from gaitlab.methods.gaitssb import GaitSSBConfig, GaitSSBFinetuneConfig
 from gaitlab.methods.supervised import SupervisedConfig

@@ -11,7 +11,8 @@ from experiments.supervised import DEEPGAITV2, GAITBASE, GAITSET
 from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, TrainConfig
+from gaitlab.data.shards import DataConfig
+from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import Augment, ClipSpec
 from gaitlab.walkers.presets import CLOTHES, STANDARD, WILD

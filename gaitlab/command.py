@@ -1,26 +1,27 @@
 """The command line of every pipeline: an experiment's name, any field by its path, and one clear line on errors."""
 
+import argparse
 import contextlib
-import difflib
 import io
-import json
-import os
 import re
-import signal
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, TypeVar
 
 import tyro
 
-from gaitlab.experiment import DataConfig, Experiment, from_dict
-from gaitlab.home import home
-from gaitlab.runs.folder import CONFIG, has_config
-from gaitlab.training.interrupt import Interrupted
+from gaitlab.config import nearest
+from gaitlab.data.shards import DataConfig
+from gaitlab.experiment import Experiment
+from gaitlab.modules import import_modules, offered
+from gaitlab.runs.folder import read_config, run_folder, run_to_resume
 
 T = TypeVar("T")
+
+
+Own = Annotated[tuple[str, ...], tyro.conf.arg(name="module", metavar="NAME"), tyro.conf.UseAppendAction]
+"""Modules with methods, backbones, protocols, experiments or sweeps of your own, `--module my.methods`; several may be given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,23 +33,31 @@ class Command:
     """Run id to go on with ("last": this experiment's newest run); its own config is taken unless you name an experiment."""
     tracking: bool = True
     """--no-tracking leaves MLflow alone."""
+    own: Own = ()
+    """Module with methods and experiments of your own, e.g. my.methods; several may be given. The run keeps their names."""
+
+    def launched(self, by: Callable[..., T]) -> T:
+        """What `by`, one of `gaitlab.launch`, returns."""
+        return by(self.experiment, resume=self.resume, tracking=self.tracking)
 
 
-def parse(experiments: Mapping[str, Experiment], default: str, arguments: list[str], about: str) -> Command:
+def parse(experiments: Mapping[str, Experiment], default: str, arguments: Sequence[str], about: str) -> Command:
     """`[experiment] [--field.path value ...]` -> Command. ValueError for an unknown experiment; tyro reports wrong fields itself."""
+    own, arguments = without_modules(arguments)
+    experiments = {**experiments, **offered(import_modules(own), "ALL")}
     named = bool(arguments) and not arguments[0].startswith("-")
     name = arguments[0] if named else default
     base = called(name, experiments, "experiment")
     resumed = _value_of("--resume", arguments)
     if resumed is not None:
-        resumed = run_called(resumed, name)
+        resumed = run_to_resume(resumed, name)
         if not named:
-            base = from_dict(_config(home() / "runs" / resumed / CONFIG))
+            base = read_config(run_folder(resumed))
     catalogue = "\n".join(f"  {key}" for key in experiments)
     command: Command = understood(
         lambda: tyro.cli(
             Command,
-            default=Command(experiment=base, resume=resumed),
+            default=Command(experiment=replace(base, modules=(*base.modules, *own)), resume=resumed),
             config=(tyro.conf.AvoidSubcommands,),
             args=arguments[1:] if named else arguments,
             prog=f"{sys.argv[0]} [experiment]",
@@ -56,7 +65,18 @@ def parse(experiments: Mapping[str, Experiment], default: str, arguments: list[s
         )
     )
     check_data(base.data, command.experiment.data)
-    return Command(experiment=command.experiment, resume=resumed, tracking=command.tracking)
+    return replace(command, resume=resumed)
+
+
+def without_modules(arguments: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The modules that `--module` names, and the other arguments: they are imported before the others can be understood."""
+    flag = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    flag.add_argument("--module", action="append", default=[])
+    try:
+        known, rest = flag.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        raise ValueError("--module takes a module's name, e.g. --module my.methods") from None
+    return tuple(known.module), rest
 
 
 def check_data(named: DataConfig, asked: DataConfig) -> None:
@@ -73,8 +93,7 @@ def called(name: str, there: Mapping[str, T], what: str) -> T:
     """The one of that name. ValueError with the nearest name, or all of them."""
     if name in there:
         return there[name]
-    near = difflib.get_close_matches(name, there, n=1, cutoff=0.4)
-    raise ValueError(f"unknown {what} {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(there)}"))
+    raise ValueError(f"unknown {what} {name!r}{nearest(name, there)}")
 
 
 def understood(ask: Callable[[], T]) -> T:
@@ -93,66 +112,10 @@ def understood(ask: Callable[[], T]) -> T:
     raise ValueError(facts.partition("; For full helptext")[0].strip())
 
 
-def run_called(name: str, experiment: str) -> str:
-    """Folder name of the run to resume. ValueError if there is none."""
-    runs = home() / "runs"
-    if name != "last":
-        if not has_config(runs / name):
-            raise ValueError(f"no run {name!r} in {runs}; --resume last takes the newest run of an experiment")
-        return name
-    newest = newest_run(experiment)
-    if newest is None:
-        raise ValueError(f"no run of {experiment!r} in {runs} to resume")
-    return newest
-
-
-def newest_run(experiment: str, since: int = 0) -> str | None:
-    """Folder name of the experiment's newest run, of those that began at `since` (ns since 1970) or later; None if there is none."""
-    began = {path: path.stat().st_mtime_ns for path in (home() / "runs").glob(f"*/{CONFIG}")}
-    found = [(at, path.parent.name) for path, at in began.items() if at >= since and _config(path)["name"] == experiment]
-    return max(found)[1] if found else None
-
-
-def _config(path: Path) -> dict[str, Any]:
-    """A run's config as plain JSON."""
-    try:
-        config: dict[str, Any] = json.loads(path.read_text())
-        config["name"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error})") from None
-    return config
-
-
-def _value_of(flag: str, arguments: list[str]) -> str | None:
+def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
     for i, word in enumerate(arguments):
         if word == flag and i + 1 < len(arguments):
             return arguments[i + 1]
         if word.startswith(flag + "="):
             return word.split("=", 1)[1]
     return None
-
-
-def main(experiments: Mapping[str, Experiment], default: str, launch: Callable[[Command], object], about: str) -> NoReturn:
-    """Parse, launch, exit: 0 done, 2 wrong input or environment (one line on stderr), 130 stopped but resumable."""
-    guarded(lambda: launch(parse(experiments, default, sys.argv[1:], about)))
-
-
-def guarded(work: Callable[[], object]) -> NoReturn:
-    """Run `work` and exit; expected errors are one line without a traceback, and SIGTERM cleans up like Ctrl-C."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        work()
-    except Interrupted as stop:
-        print(stop, flush=True)
-        sys.exit(130)
-    except BrokenPipeError:  # e.g. `--help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
-    except (ValueError, OSError, FloatingPointError) as error:
-        named = isinstance(error, OSError) and error.filename is not None and error.strerror is not None
-        print(f"error: {error.filename}: {error.strerror}" if named else f"error: {error}", file=sys.stderr)  # type: ignore[union-attr]
-        sys.exit(2)
-    sys.exit(0)

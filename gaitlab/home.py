@@ -15,11 +15,6 @@ def cache() -> Path:
     return _folder(os.environ.get("GAITLAB_CACHE") or home() / "cache")
 
 
-def run_named(run: str) -> Path:
-    """Folder of the run that a user means: a folder with checkpoints, or the run's id. It need not be there."""
-    return Path(run) if Path(run).is_dir() else home() / "runs" / run
-
-
 def write_whole(path: Path, text: str) -> None:
     """Write beside `path`, then rename over it: the file is the old one or the new one."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:

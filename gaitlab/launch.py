@@ -5,34 +5,36 @@ import shlex
 import sys
 from pathlib import Path
 
-from gaitlab.command import Command
 from gaitlab.experiment import Experiment
 from gaitlab.runs import checkpoint
-from gaitlab.runs.folder import keep_config
+from gaitlab.runs.folder import keep_config, run_folder
 from gaitlab.runs.summary import Summary
 from gaitlab.tracking.mlflow_store import without_password
-from gaitlab.tracking.runs import NoTracker, Tracker, run_folder
-from gaitlab.training.fit import fit, prepare
+from gaitlab.tracking.runs import NoTracker, Tracker
+from gaitlab.training.fit import fit
 from gaitlab.training.interrupt import Interrupted
+from gaitlab.training.ready import Ready, prepare
 from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
 
 
-def local(command: Command) -> Summary:
-    """Train and test here, without Ray: one process, or one per device under torchrun. Returns what `fit` did."""
-    experiment = command.experiment
+def local(experiment: Experiment, *, resume: str | None = None, tracking: bool = True) -> Summary:
+    """Train and test here, without Ray: one process, or one per device under torchrun. Returns what `fit` did.
+
+    resume: id of the run to go on with. tracking: False leaves MLflow alone.
+    """
     if under_torchrun():
         ids: list[str] = []
         run: LocalRun = TorchrunRun(lambda: run_folder(ids[0]), keep=experiment.train.keep)
     else:
         run = LocalRun(lambda: _announced(experiment, tracker), keep=experiment.train.keep)
-    data_hash = prepare(experiment, run.world)[0].hash
-    with _tracker(command, data_hash) if run.rank == 0 else NoTracker() as tracker:
+    ready = prepare(experiment, run.world, resume=resume is not None)
+    with _tracker(ready, resume, tracking and run.rank == 0) as tracker:
         if under_torchrun():
             ids += run.gather(tracker.run_id)
             if run.rank == 0:
                 _announced(experiment, tracker)
         try:
-            summary = fit(experiment, run, tracker, resume=command.resume is not None)
+            summary = fit(ready, run, tracker, resume=resume is not None)
         except Interrupted as stop:
             if run.rank > 0:
                 sys.exit(130)
@@ -43,26 +45,19 @@ def local(command: Command) -> Summary:
     return summary
 
 
-def on_ray(command: Command) -> Summary:
+def on_ray(experiment: Experiment, *, resume: str | None = None, tracking: bool = True) -> Summary:
     """Train and test on Ray's workers; this process only waits. Joins the cluster of RAY_ADDRESS or starts one here."""
     from gaitlab.cluster.connect import start_ray
     from gaitlab.cluster.ingest import ray_map
-    from gaitlab.cluster.run import launch
+    from gaitlab.cluster.run import train_on_workers
 
-    experiment = command.experiment
     start_ray()
-    data_hash = prepare(experiment, experiment.scale.workers, ray_map)[0].hash
-    if command.resume and (state := checkpoint.newest(run_folder(command.resume))):
-        checkpoint.check_same(state, experiment, data_hash, "the run's checkpoint")
-    with _tracker(command, data_hash, system_metrics=False) as tracker:
+    ready = prepare(experiment, experiment.scale.workers, resume=resume is not None, ingest=ray_map)
+    if resume and (state := checkpoint.newest(run_folder(resume))):
+        checkpoint.check_same(state, experiment, ready.store.hash, "the run's checkpoint")
+    with _tracker(ready, resume, tracking, system_metrics=False) as tracker:
         _announced(experiment, tracker)
-        summary = launch(
-            experiment,
-            data_hash=data_hash,
-            run_id=tracker.run_id,
-            tracking_uri=tracker.uri or None,
-            resume=command.resume is not None,
-        )
+        summary = train_on_workers(ready, run_id=tracker.run_id, tracking_uri=tracker.uri or None, resume=resume is not None)
         _farewell(summary, tracker)
     return summary
 
@@ -75,10 +70,10 @@ def resume_line(run_id: str) -> str:
     return f"resume with: {shlex.join([*start, sys.argv[0], '--resume', run_id, *untracked])}"
 
 
-def _tracker(command: Command, data_hash: str, *, system_metrics: bool = True) -> Tracker | NoTracker:
-    if not command.tracking:
-        return NoTracker(command.resume)
-    return Tracker.start(command.experiment, data_hash=data_hash, run_id=command.resume, system_metrics=system_metrics)
+def _tracker(ready: Ready, resume: str | None, tracking: bool, *, system_metrics: bool = True) -> Tracker | NoTracker:
+    if not tracking:
+        return NoTracker(resume)
+    return Tracker.start(ready.experiment, data_hash=ready.store.hash, run_id=resume, system_metrics=system_metrics)
 
 
 def _announced(experiment: Experiment, tracker: Tracker | NoTracker) -> Path:

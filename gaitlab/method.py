@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from gaitlab.config import Config
 from gaitlab.types import Batch, ClipSpec, Look, Losses, Modality
 
 
@@ -53,7 +54,7 @@ class Method(nn.Module, ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodConfig:
+class MethodConfig(Config):
     """Base of the methods' configurations; a subclass is a frozen dataclass that can `build` its method."""
 
     def clips(self) -> dict[str, ClipSpec]:

@@ -11,6 +11,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from gaitlab.config import Config
+
 Modality = Literal["silhouette", "range", "skeleton", "depth", "joints", "smpl"]
 """Name of a modality; also the name of its column in a shard. Clips of skeleton maps are drawn from joints where a store has no maps."""
 
@@ -33,7 +35,7 @@ class Losses(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Augment:
+class Augment(Config):
     """Probabilities of the clip transforms; every transform has one parameter draw for all frames of a clip.
 
     Sizes are those of the field's reference recipes (Fan et al., OpenGait, CVPR 2023; GaitSSB, T-PAMI 2023): rotation within
@@ -56,7 +58,7 @@ class Augment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipSpec:
+class ClipSpec(Config):
     """What a method asks of the data layer for one of its named clips.
 
     frames: a number (fixed), a pair (min, max; drawn per clip), or None for the whole walk.

@@ -20,12 +20,14 @@ import numpy as np
 import pandas as pd
 
 from experiments import ALL
-from gaitlab.command import Command, guarded, newest_run, parse, run_called
-from gaitlab.experiment import Benchmark, DataConfig, Experiment
+from gaitlab.command import Command, parse
+from gaitlab.data.shards import DataConfig
+from gaitlab.experiment import Benchmark, Experiment
+from gaitlab.guard import guarded
 from gaitlab.home import home
 from gaitlab.launch import local, on_ray
 from gaitlab.methods.cod2 import CoD2Config
-from gaitlab.runs.folder import CONFIG, keep_config, read_config
+from gaitlab.runs.folder import CONFIG, keep_config, newest_run, read_config, run_to_resume
 from gaitlab.runs.summary import Summary
 from gaitlab.tracking import mlflow_store
 from gaitlab.walkers.mocap import MocapSource
@@ -47,7 +49,7 @@ def main() -> None:
     if resume not in (None, "last", *begun.values()):
         raise ValueError(f"run {resume} is of an older pair; go on with it alone: python pipelines/local.py --resume {resume}")
     launch = on_ray if os.environ.get("RAY_ADDRESS") else local
-    baseline, cod2 = (launch(replace(command, experiment=half, resume=begun.get(half.name))) for half in halves)
+    baseline, cod2 = (launch(half, resume=begun.get(half.name), tracking=command.tracking) for half in halves)
     if first:
         print(f"\n{together(baseline, cod2, experiment.name).text()}")
         if np.isfinite(gain := cod2.headline - baseline.headline):
@@ -66,7 +68,7 @@ def asked(arguments: Sequence[str]) -> tuple[Command, str | None]:
         return parse(EXPERIMENTS, DEFAULT, rest, about), None
     name = rest[0] if rest and not rest[0].startswith("-") else DEFAULT
     if resume != "last":
-        name = read_config(home() / "runs" / run_called(resume, name)).name.removesuffix("-baseline")
+        name = read_config(home() / "runs" / run_to_resume(resume, name)).name.removesuffix("-baseline")
     if not (pair(name) / CONFIG).exists():
         raise ValueError(f"no pair of {name!r} in {pair(name).parent} to resume; --resume last goes with the experiment's name")
     return parse({**EXPERIMENTS, name: read_config(pair(name))}, name, rest, about), resume

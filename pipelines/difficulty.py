@@ -16,8 +16,8 @@ import pandas as pd
 import tyro
 
 from experiments.walkers import FEWER
-from gaitlab.command import guarded, understood
-from gaitlab.data.shards import open_data
+from gaitlab.command import Own, understood
+from gaitlab.data.shards import DataConfig, open_data
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.store import Store
 from gaitlab.evaluation.chance import chance
@@ -25,11 +25,12 @@ from gaitlab.evaluation.cues import width
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.protocol import RetrievalProtocol, select
 from gaitlab.evaluation.protocols import retrieval
-from gaitlab.experiment import DataConfig
+from gaitlab.guard import guarded
+from gaitlab.modules import import_modules
 from gaitlab.reports.results import ResultRow, write_results
+from gaitlab.runs.folder import run_folder
 from gaitlab.tracking.mlflow_store import tags_of
 from gaitlab.tracking.provenance import commit, hardware_line
-from gaitlab.tracking.runs import run_folder
 from gaitlab.training.benchmark import check, classical, rank
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
@@ -51,6 +52,8 @@ class Arguments:
     """walkers, or mocap for a recording, if not given."""
     out: Path | None = None
     """Folder for walkers-difficulty.md and .json (walkers-to-mocap for a recording); none: print only."""
+    own: Own = ()
+    """Module with methods of your own that a run needs; several may be given."""
 
 
 def cues(source: Generated, index: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -110,6 +113,7 @@ def text(rows: Sequence[ResultRow]) -> str:
 
 def main() -> None:
     asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
+    import_modules(asked.own)
     p, data = retrieval(asked.protocol or ("mocap" if asked.recording else "walkers")), FEWER
     if asked.recording:
         recorded = MocapSource(root=str(Path(asked.recording).expanduser().resolve()), modalities=("silhouette",))

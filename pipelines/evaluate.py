@@ -5,10 +5,13 @@ from typing import Annotated
 
 import tyro
 
-from gaitlab.command import guarded, understood
+from gaitlab.command import Own, understood
+from gaitlab.data.shards import DataConfig
 from gaitlab.evaluation.protocol import Distance
-from gaitlab.experiment import DataConfig
-from gaitlab.home import run_named
+from gaitlab.evaluation.protocols import PROTOCOLS, protocol
+from gaitlab.guard import guarded
+from gaitlab.modules import import_modules, offered
+from gaitlab.runs.folder import run_named
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training.fit import retest
 from gaitlab.training.run import LocalRun
@@ -26,13 +29,18 @@ class Arguments:
     """Protocols (the run's own if not given), e.g. walkers mocap casia-b grew-submission grew walkers-open walkers@validation."""
     distance: Distance | None = None
     """How walks are compared instead of the protocol's own way."""
+    own: Own = ()
+    """Module with methods of your own that the run needs, and was not kept with it; several may be given."""
 
 
 def main() -> None:
     asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
+    own = import_modules(asked.own)
     folder = run_named(asked.run)
     data = DataConfig(root=asked.root) if asked.root else None
-    summary = retest(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=asked.protocols, distance=asked.distance)
+    known = {**PROTOCOLS, **offered(own, "PROTOCOLS")}
+    protocols = [protocol(name, known=known) for name in asked.protocols]
+    summary = retest(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=protocols, distance=asked.distance)
     print(f"\n{summary.text()}")
 
 

@@ -20,13 +20,14 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
-from gaitlab.command import guarded, understood
+from gaitlab.command import understood
 from gaitlab.data.check import check
-from gaitlab.data.ingest import Run, ingest, processes
+from gaitlab.data.ingest import ShardMap, ingest, processes
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.sources.folders import FrameFolders
 from gaitlab.data.sources.opengait import OpenGaitSource
 from gaitlab.data.sources.tree import TreeSource
+from gaitlab.guard import guarded
 from gaitlab.home import home
 from gaitlab.walkers.mocap import MocapSource
 from gaitlab.walkers.presets import PRESETS
@@ -59,7 +60,7 @@ def write(source: SourceConfig, target: Target) -> None:
         raise ValueError(f"--out {out} lies in --root, among the raw walks; choose a folder elsewhere")
     if target.workers < 1:
         raise ValueError(f"--workers is 1 or more; not {target.workers}")
-    run: Run = processes(target.workers)
+    run: ShardMap = processes(target.workers)
     if target.ray:
         from gaitlab.cluster.ingest import ray_map
 

@@ -12,12 +12,13 @@ import torch
 import tyro
 from tyro.conf import Positional
 
-from gaitlab.command import guarded, understood
+from gaitlab.command import understood
 from gaitlab.experiment import Benchmark
-from gaitlab.home import run_named
+from gaitlab.guard import guarded
 from gaitlab.interop.opengait import export_state
 from gaitlab.interop.opengait.runs import read_run, write_run
-from gaitlab.tracking.runs import Tracker, run_folder
+from gaitlab.runs.folder import run_folder, run_named
+from gaitlab.tracking.runs import Tracker
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import tyro
 
-from gaitlab.command import guarded, understood
-from gaitlab.home import run_named
+from gaitlab.command import Own, understood
+from gaitlab.guard import guarded
+from gaitlab.modules import import_modules
+from gaitlab.runs.folder import run_named
 from gaitlab.tracking.model import register
 from gaitlab.types import Modality
 
@@ -21,10 +23,13 @@ class Arguments:
     """Of the registered model; an old one of that name gets a new version."""
     modality: Modality | None = None
     """What the network sees, if it can see several."""
+    own: Own = ()
+    """Module with methods of your own that the run needs, and was not kept with it; several may be given."""
 
 
 def main() -> None:
     asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
+    import_modules(asked.own)
     made = register(run_named(asked.run), asked.name, modality=asked.modality)
     parts, size = made.embedding
     print(f"{made.name}, version {made.version}: step {made.step}; model.predict(walks uint8 [n t h w]) -> float32 [n {parts} {size}]")

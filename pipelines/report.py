@@ -10,7 +10,9 @@ from typing import Annotated
 import tyro
 
 from experiments import SWEEPS
-from gaitlab.command import called, guarded, understood
+from gaitlab.command import Own, called, understood
+from gaitlab.guard import guarded
+from gaitlab.modules import import_modules, offered
 from gaitlab.reports.report import as_run, report
 from gaitlab.sweeps.study import Study, remembered
 from gaitlab.sweeps.sweep import Sweep
@@ -26,13 +28,16 @@ class Arguments:
     """Folder of the files."""
     storage: str | None = None
     """Optuna's database; $GAITLAB_STUDIES, or sweeps.db in gaitlab's home, if not given."""
+    own: Own = ()
+    """Module with sweeps or methods of your own; several may be given."""
 
 
 def asked(arguments: Arguments) -> list[Sweep]:
     """The sweeps that are named. ValueError with a suggestion for an unknown one, before anything is written."""
     if not arguments.names:
         raise ValueError(f"name a sweep; there are {', '.join(SWEEPS)}")
-    return [SWEEPS.get(name) or remembered(name, arguments.storage) or called(name, SWEEPS, "sweep") for name in arguments.names]
+    known = {**SWEEPS, **offered(import_modules(arguments.own), "SWEEPS")}
+    return [known.get(name) or remembered(name, arguments.storage) or called(name, known, "sweep") for name in arguments.names]
 
 
 def main() -> None:

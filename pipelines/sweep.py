@@ -12,8 +12,10 @@ from typing import Literal
 import tyro
 
 from experiments import SWEEPS
-from gaitlab.command import called, check_data, guarded, understood
+from gaitlab.command import Own, called, check_data, understood, without_modules
 from gaitlab.experiment import Experiment
+from gaitlab.guard import guarded
+from gaitlab.modules import import_modules, offered
 from gaitlab.sweeps.sweep import Sweep
 
 
@@ -41,6 +43,8 @@ class Command:
     """Failed trials run again."""
     fresh: bool = False
     """Runs that other sweeps have finished are repeated."""
+    own: Own = ()
+    """Module with sweeps or methods of your own; several may be given."""
 
 
 def catalogue() -> list[str]:
@@ -52,7 +56,9 @@ def catalogue() -> list[str]:
 
 def asked(arguments: list[str]) -> tuple[Sweep, Command]:
     """The sweep that the arguments name, as they change it, and how to run it."""
-    sweep = called(arguments[0], SWEEPS, "sweep")
+    own, arguments = without_modules(arguments)
+    sweep = called(arguments[0], {**SWEEPS, **offered(import_modules(own), "SWEEPS")}, "sweep")
+    sweep = replace(sweep, base=replace(sweep.base, modules=(*sweep.base.modules, *own)))
     default = Command(name=sweep.name, base=sweep.base, seeds=sweep.seeds, trials=sweep.trials, stopper=sweep.stopper, grace=sweep.grace)
     prog, hidden = f"pipelines/sweep.py {sweep.name}", (tyro.conf.AvoidSubcommands,)
     c = understood(lambda: tyro.cli(Command, default=default, config=hidden, args=arguments[1:], prog=prog))
@@ -61,15 +67,15 @@ def asked(arguments: list[str]) -> tuple[Sweep, Command]:
 
 
 def main() -> None:
-    if not sys.argv[1:] or sys.argv[1].startswith("-"):
+    if not (named := without_modules(sys.argv[1:])[1]) or named[0].startswith("-"):
         print(f"{__doc__}\nsweeps:\n" + "\n".join(catalogue()))
         return
     sweep, command = asked(sys.argv[1:])
-    from gaitlab.cluster.sweep import launch
+    from gaitlab.cluster.sweep import run_sweep
     from gaitlab.reports.grid import markdown
     from gaitlab.reports.report import of_sweep
 
-    study, content = launch(
+    study, content = run_sweep(
         sweep,
         typed=shlex.join(word for word in sys.argv[1:] if word not in ("--retry-failed", "--fresh")),
         storage=command.storage,

@@ -15,9 +15,10 @@ import torch
 import tyro
 from PIL import Image, ImageDraw, ImageFont
 
-from gaitlab.command import guarded, understood
+from gaitlab.command import understood
 from gaitlab.data.skeletons import maps, unpack
 from gaitlab.data.source import SourceConfig, Walk
+from gaitlab.guard import guarded
 from gaitlab.walkers.mocap import MocapSource
 from gaitlab.walkers.presets import CLOTHES, STANDARD, WILD
 from gaitlab.walkers.source import CONDITIONS, Generated, WalkersSource

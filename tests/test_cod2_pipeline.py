@@ -94,7 +94,7 @@ def test_two_processes_end_in_one_table(tiny_store: Store) -> None:
     ("arguments", "says"),
     [
         (["gaitbase-walkers-small"], "did you mean 'cod2-walkers-small'"),
-        (["other"], "there are cod2-sustech1k"),
+        (["other"], "known are cod2-sustech1k"),
         (["cod2-grew", "--resume", "last"], "no pair of 'cod2-grew'"),
         (["--resume"], "no run ''"),
         (["--resume", "0123"], "no run '0123'"),

@@ -2,18 +2,20 @@
 
 import dataclasses
 import json
+import sys
 
 import pytest
 
 from experiments import supervised
-from gaitlab.experiment import Experiment, differences, fingerprint, flatten, from_dict, override, to_dict
+from gaitlab.config import differences, fingerprint, flatten, from_dict, override, to_dict
+from gaitlab.experiment import Experiment
 
 DEMO = supervised.DEMO
 
 
 @pytest.mark.parametrize("experiment", supervised.ALL.values(), ids=supervised.ALL)
 def test_json_round_trip(experiment: Experiment) -> None:
-    assert from_dict(json.loads(json.dumps(to_dict(experiment)))) == experiment
+    assert from_dict(json.loads(json.dumps(to_dict(experiment))), Experiment) == experiment
 
 
 def test_names_are_the_keys() -> None:
@@ -64,22 +66,23 @@ def test_flatten_has_a_path_for_every_leaf() -> None:
 
 
 def test_from_dict_builds_nothing_foreign() -> None:
-    with pytest.raises(ValueError, match="only gaitlab's own"):
-        from_dict({"kind": "subprocess:Popen", "args": ["true"]})
-    with pytest.raises(ValueError, match="not a config class"):
-        from_dict({"kind": "gaitlab.home:home"})
-    with pytest.raises(ValueError, match="not a config class"):
-        from_dict({"kind": "gaitlab.gone:Config"})
+    for kind in ("subprocess:Popen", "Popen", "gaitlab.home:home", "gaitlab.gone:GoneConfig", "SupervisedConfig", "object"):
+        with pytest.raises(ValueError, match=r"no imported Experiment.*--module"):
+            from_dict({"kind": kind}, Experiment)
+    assert "antigravity" not in sys.modules
+    with pytest.raises(ValueError, match="no imported Experiment"):
+        from_dict({"kind": "antigravity:Experiments"}, Experiment)
+    assert "antigravity" not in sys.modules, "a file said what to import"
     plain = to_dict(DEMO)
     plain["optim"]["lr"] = "hot"
     with pytest.raises(ValueError, match=r"OptimConfig\.lr takes float; not 'hot'"):
-        from_dict(plain)
+        from_dict(plain, Experiment)
     del plain["optim"]["lr"], plain["name"]
     with pytest.raises(ValueError, match=r"Experiment is incomplete.*'name'"):
-        from_dict(plain)
+        from_dict(plain, Experiment)
     plain["optim"]["lrr"] = 1
     with pytest.raises(ValueError, match="did you mean 'lr'"):
-        from_dict(plain)
+        from_dict(plain, Experiment)
 
 
 def test_experiments_are_frozen() -> None:

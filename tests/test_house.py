@@ -12,27 +12,44 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "gaitlab").rglob("*.py"))
 
-MAY_IMPORT = {
-    "types": set(),
-    "home": set(),
-    "nn": {"types"},
-    "losses": {"types", "nn"},
-    "backbones": {"types", "nn"},
-    "diffusion": {"types", "nn"},
-    "method": {"types"},
-    "methods": {"types", "method", "nn", "losses", "backbones", "diffusion"},
-    "experiment": {"method", "data"},
-    "data": {"types", "experiment", "home"},
-    "evaluation": {"types", "data"},
-    "interop": {"types", "method", "methods", "backbones", "nn", "experiment", "losses", "data", "evaluation", "training"},
-    "training": {"types", "method", "experiment", "data", "evaluation", "nn", "home"},
-    "tracking": {"types", "method", "experiment", "data", "training", "home"},
-    "sweeps": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "home"},
-    "cluster": {"types", "method", "experiment", "data", "evaluation", "training", "tracking", "sweeps", "home"},
-    "command": {"experiment", "data", "home", "training"},
-    "launch": {"command", "experiment", "data", "training", "tracking", "cluster", "home"},
+FLOORS = (
+    {"config", "home"},
+    {"types", "modules"},
+    {"nn", "method"},
+    {"losses", "backbones", "diffusion", "data"},
+    {"methods", "walkers", "evaluation"},
+    {"experiment"},
+    {"runs"},
+    {"training"},
+    {"tracking", "interop"},
+    {"sweeps"},
+    {"reports"},
+    {"cluster"},
+    {"guard", "command"},
+    {"launch"},
+)
+"""First-level modules of gaitlab, from the ground up; each imports from lower floors only. Nothing imports experiments or pipelines."""
+BLIND = {
+    "training": {"methods", "backbones", "losses", "diffusion", "walkers"},
+    "runs": {"methods", "backbones", "losses", "diffusion", "walkers"},
+    "tracking": {"methods", "backbones", "losses", "diffusion", "walkers"},
+    "sweeps": {"methods", "backbones", "losses", "diffusion", "walkers", "interop"},
+    "reports": {"methods", "backbones", "losses", "diffusion", "walkers", "interop"},
+    "cluster": {"methods", "backbones", "losses", "diffusion", "walkers", "interop"},
+    "experiment": {"methods", "backbones", "losses", "diffusion", "walkers", "nn"},
+    "evaluation": {"nn", "losses", "backbones", "diffusion", "method"},
+    "data": {"nn", "method"},
+    "methods": {"data"},
+    "backbones": {"method"},
+    "losses": {"method"},
+    "diffusion": {"method"},
 }
-"""First-level module of gaitlab -> first-level modules it may import; nothing imports experiments or pipelines."""
+"""What lies below, and is none of a module's business all the same: no machinery knows a method, no method knows where data lie."""
+
+
+def may_import(here: str) -> set[str]:
+    floor = next(i for i, rooms in enumerate(FLOORS) if here in rooms)
+    return set().union(*FLOORS[:floor]) - BLIND.get(here, set())
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -54,7 +71,7 @@ def test_imports_point_downwards(path: Path) -> None:
         top, *rest = name.split(".")
         assert top not in ("experiments", "pipelines", "tests"), f"{path} imports {name}"
         if top == "gaitlab" and rest and rest[0] != here:
-            assert rest[0] in MAY_IMPORT[here], f"{here} must not import {name}"
+            assert rest[0] in may_import(here), f"{here} must not import {name}"
         if top == "ray":
             assert here == "cluster", f"only gaitlab.cluster imports ray, not {path}"
         if top == "mlflow":
@@ -72,7 +89,7 @@ def test_methods_and_the_local_loop_need_neither_ray_nor_mlflow() -> None:
 
 def test_no_file_has_a_second_idea() -> None:
     """Above about 400 lines one looks for it."""
-    long = {str(p.relative_to(ROOT)): n for p in MODULES if (n := len(p.read_text().splitlines())) > 420}
+    long = {str(p.relative_to(ROOT)): n for p in MODULES if (n := len(p.read_text().splitlines())) > 400}
     assert not long
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from gaitlab.config import Config
 from gaitlab.types import Modality
 
 
@@ -26,7 +27,7 @@ class Backbone(nn.Module, ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackboneConfig:
+class BackboneConfig(Config):
     """Base of the networks' configurations."""
 
     companions: ClassVar[tuple[Modality, ...]] = ()

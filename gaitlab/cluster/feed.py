@@ -39,7 +39,7 @@ class Blocks:
     refs: dict[str, ray.ObjectRef]
     split: str
 
-    def open(
+    def __call__(
         self,
         store: Store,
         clips: Mapping[str, ClipSpec],

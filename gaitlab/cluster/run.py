@@ -14,10 +14,11 @@ import ray.train
 import ray.train.torch
 
 from gaitlab.cluster.connect import start_ray
-from gaitlab.experiment import Experiment, from_dict, to_dict
+from gaitlab.cluster.feed import RayFeed
 from gaitlab.home import home
 from gaitlab.runs import checkpoint
 from gaitlab.runs.summary import Summary
+from gaitlab.training.ready import Ready
 from gaitlab.training.run import LocalRun
 
 
@@ -75,24 +76,22 @@ class RayRun(LocalRun):
             return checkpoint.newest(Path(folder))
 
 
-def launch(
-    experiment: Experiment, *, data_hash: str, run_id: str, tracking_uri: str | None, resume: bool, callbacks: Sequence[Any] = ()
-) -> Summary:
-    """Train and test `experiment` on Ray's workers; returns what `fit` returned on rank 0.
+def train_on_workers(ready: Ready, *, run_id: str, tracking_uri: str | None, resume: bool, callbacks: Sequence[Any] = ()) -> Summary:
+    """Train and test on Ray's workers; returns what `fit` returned on rank 0.
 
     callbacks: of Ray Train's run, e.g. one that tells Tune what is reported.
     Starts a cluster on this machine if there is none to join. Raises ray.train.WorkerGroupError after `scale.max_failures`.
     """
+    experiment = ready.experiment
     scale = experiment.scale
     start_ray()
     runs = home() / "runs"
     storage = scale.storage if scale.storage and "://" in scale.storage else str(Path(scale.storage or runs).expanduser().absolute())
-    feed = _ray_feed(experiment) if experiment.data.feed == "ray" else None
+    blocks = RayFeed.load(ready.store.root, experiment.method.clips()) if experiment.data.feed == "ray" else None
     trainer = ray.train.torch.TorchTrainer(
         _worker,  # type: ignore[arg-type]
         train_loop_config={
-            "experiment": to_dict(experiment), "data_hash": data_hash, "run_id": run_id, "tracking_uri": tracking_uri,
-            "resume": resume, "home": str(home()), "folder": str(runs / run_id), "feed": feed,
+            "ready": ready, "run_id": run_id, "tracking_uri": tracking_uri, "resume": resume, "home": str(home()), "blocks": blocks,
         },
         scaling_config=ray.train.ScalingConfig(
             num_workers=scale.workers,
@@ -121,23 +120,17 @@ def launch(
     return result.return_value
 
 
-def _ray_feed(experiment: Experiment) -> Any:
-    from gaitlab.cluster.feed import RayFeed
-    from gaitlab.data.shards import shard_folder
-
-    return RayFeed.load(shard_folder(experiment.data), experiment.method.clips())
-
-
 def _worker(config: dict[str, Any]) -> Summary:
     """What each worker runs: the very `fit` of a local run."""
     os.environ["GAITLAB_HOME"] = config["home"]
+    from gaitlab.runs.folder import run_folder
     from gaitlab.tracking.runs import NoTracker, Tracker
     from gaitlab.training.fit import fit
 
-    experiment: Experiment = from_dict(config["experiment"])
-    run = RayRun(Path(config["folder"]), keep=experiment.train.keep, scored=experiment.validation is not None)
-    tracked = config["tracking_uri"] is not None and run.rank == 0
-    run_id, uri = config["run_id"], config["tracking_uri"]
+    ready: Ready = config["ready"]
+    experiment, run_id, uri = ready.experiment, config["run_id"], config["tracking_uri"]
+    run = RayRun(run_folder(run_id), keep=experiment.train.keep, scored=ready.validation is not None)
     restarted = ray.train.get_checkpoint() is not None
-    with Tracker.start(experiment, data_hash=config["data_hash"], run_id=run_id, uri=uri) if tracked else NoTracker(run_id) as tracker:
-        return fit(experiment, run, tracker, resume=config["resume"] or restarted, ray_feed=config["feed"])
+    tracked = uri is not None and run.rank == 0
+    with Tracker.start(experiment, data_hash=ready.store.hash, run_id=run_id, uri=uri) if tracked else NoTracker(run_id) as tracker:
+        return fit(ready, run, tracker, resume=config["resume"] or restarted, blocks=config["blocks"])

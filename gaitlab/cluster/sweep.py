@@ -28,17 +28,17 @@ from gaitlab.home import home
 from gaitlab.reports.ablation_grids import short
 from gaitlab.reports.report import Content, log_report
 from gaitlab.runs.book import finished, note_finished
-from gaitlab.runs.folder import has_config, keep_config, read_config, read_outcome
+from gaitlab.runs.folder import has_config, keep_config, read_config, read_outcome, run_folder
 from gaitlab.sweeps.progress import Progress
 from gaitlab.sweeps.study import Study, Trial
 from gaitlab.sweeps.sweep import Sweep, experiments
 from gaitlab.sweeps.winner import register_winner
 from gaitlab.tracking.origins import origins
-from gaitlab.tracking.runs import Tracker, run_folder
-from gaitlab.training.fit import prepare
+from gaitlab.tracking.runs import Tracker
+from gaitlab.training.ready import prepare
 
 
-def launch(
+def run_sweep(
     sweep: Sweep,
     *,
     typed: str = "",
@@ -56,7 +56,7 @@ def launch(
     planned = list(experiments(sweep))
     start_ray()
     for experiment in planned:
-        prepare(experiment, experiment.scale.workers, ray_map)
+        prepare(experiment, experiment.scale.workers, ingest=ray_map)
     places = concurrency or _room(sweep.base.scale)
     study = Study.open(sweep, storage)
     try:

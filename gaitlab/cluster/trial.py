@@ -10,9 +10,11 @@ from filelock import FileLock
 from ray import tune
 
 from gaitlab.experiment import Experiment
-from gaitlab.runs.folder import read_config, read_outcome
-from gaitlab.tracking.runs import Tracker, run_folder
+from gaitlab.runs import checkpoint
+from gaitlab.runs.folder import read_config, read_outcome, run_folder
+from gaitlab.tracking.runs import Tracker
 from gaitlab.training.fit import fit
+from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 
 LOG, LOCK = "log.txt", "trial.lock"
@@ -41,19 +43,19 @@ def trial(config: dict[str, str], *, home: str, uri: str) -> None:
 
 
 def _run(experiment: Experiment, config: Mapping[str, str], uri: str) -> None:
-    run, data, folder = config["run"], config["data"], run_folder(config["run"])
+    run, folder = config["run"], run_folder(config["run"])
+    ready = prepare(experiment, experiment.scale.workers, resume=bool(checkpoint.found(folder)))
     if experiment.scale.workers > 1:
         from ray.tune.integration.ray_train import TuneReportCallback
 
-        from gaitlab.cluster import run as ray_train
+        from gaitlab.cluster.run import train_on_workers
 
-        callbacks = [TuneReportCallback()]
-        ray_train.launch(experiment, data_hash=data, run_id=run, tracking_uri=uri, resume=True, callbacks=callbacks)
+        train_on_workers(ready, run_id=run, tracking_uri=uri, resume=True, callbacks=[TuneReportCallback()])
         return
     if not experiment.scale.gpus_per_worker:
         torch.set_num_threads(experiment.scale.cpus_per_worker)  # else each of several trials takes all cores: half the speed
-    with Tracker.start(experiment, data_hash=data, run_id=run, uri=uri) as tracker:
-        fit(experiment, _TuneRun(lambda: folder, keep=experiment.train.keep), tracker, resume=True)
+    with Tracker.start(experiment, data_hash=ready.store.hash, run_id=run, uri=uri) as tracker:
+        fit(ready, _TuneRun(lambda: folder, keep=experiment.train.keep), tracker, resume=True)
 
 
 class _TuneRun(LocalRun):

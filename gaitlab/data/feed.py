@@ -118,6 +118,24 @@ class Feed:
         return {role: clip_pixels(frames, rows, clips[role], clip, device, buffers) for role, clip in drawn.items()}
 
 
+class FeedMaker(Protocol):
+    """What makes the feed of one rank: `Feed` itself, or one of data that lie elsewhere than in the node's memory map."""
+
+    def __call__(
+        self,
+        store: Store,
+        clips: Mapping[str, ClipSpec],
+        *,
+        p: int,
+        k: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        draw: Draw = "subjects",
+        targets: Sequence[str] = (),
+    ) -> Feed: ...
+
+
 def draw_clips(
     rows: np.ndarray, clips: Mapping[str, ClipSpec], lengths: Mapping[str, np.ndarray], frames: Frames, seed: int, step: int
 ) -> dict[str, Drawn]:

@@ -33,7 +33,7 @@ WALKS_PER_GROUP = 1000
 """A subject is one row group; one with more walks (the anonymous `probe` of GREW and HID) is several."""
 
 
-Run = Callable[[Callable[[ShardJob], ShardInfo], Sequence[ShardJob]], Generator[ShardInfo, None, None]]
+ShardMap = Callable[[Callable[[ShardJob], ShardInfo], Sequence[ShardJob]], Generator[ShardInfo, None, None]]
 """How shards are computed: a map whose results may come in any order; closing it stops the work."""
 
 
@@ -42,7 +42,7 @@ def serial(function: Callable[[ShardJob], ShardInfo], jobs: Sequence[ShardJob]) 
     yield from map(function, jobs)
 
 
-def processes(n: int) -> Run:
+def processes(n: int) -> ShardMap:
     """On `n` fresh processes of this machine."""
 
     def run(function: Callable[[ShardJob], ShardInfo], jobs: Sequence[ShardJob]) -> Generator[ShardInfo, None, None]:
@@ -73,7 +73,7 @@ def ingest(
     source: SourceConfig,
     root: str | Path,
     *,
-    run: Run = serial,
+    run: ShardMap = serial,
     subjects_per_shard: int | None = None,
     overwrite: bool = False,
     progress: bool = True,

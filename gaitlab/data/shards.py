@@ -1,15 +1,40 @@
 """From an experiment's data config to an open store; the source is ingested first if nothing lies there yet."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock
 
-from gaitlab.data.ingest import Run, ingest, processes
+from gaitlab.config import Config, at_least
+from gaitlab.data.draws import Draw
+from gaitlab.data.ingest import ShardMap, ingest, processes
 from gaitlab.data.schema import MANIFEST, read_manifest
+from gaitlab.data.source import SourceConfig
 from gaitlab.data.store import Store
-from gaitlab.experiment import DataConfig
 from gaitlab.home import home
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(Config):
+    """Where the walks lie and how a batch is drawn from them."""
+
+    root: str
+    """Folder of shards (what `pipelines/ingest.py` wrote). A relative path is looked for under $GAITLAB_HOME/data."""
+    make: SourceConfig | None = None
+    """Source that is ingested into `root` when nothing lies there yet."""
+    subjects_per_batch: int = 8
+    """P: identities of a batch."""
+    walks_per_subject: int = 4
+    """K: walks of each identity."""
+    draw: Draw = "subjects"
+    """subjects: P identities and K walks of each; walks: P x K walks whoever they are of, each once an epoch (training without labels)."""
+    feed: Literal["local", "ray"] = "local"
+    """local: node-local memory map; ray: subjects packed as rows in Ray's object store, for data larger than a node."""
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "subjects_per_batch", "walks_per_subject")
 
 
 def shard_folder(data: DataConfig) -> Path:
@@ -33,7 +58,7 @@ def makes_others(data: DataConfig) -> bool:
     return bool(source["kind"] == type(data.make).__name__ and data.make.stale(source["checksum"]))
 
 
-def open_data(data: DataConfig, *, run: Run | None = None) -> Store:
+def open_data(data: DataConfig, *, run: ShardMap | None = None) -> Store:
     """The store of `data`. `run` maps the work of an ingest; ValueError when there is nothing to open or make."""
     folder = shard_folder(data)
     if data.make and not (folder / MANIFEST).exists():

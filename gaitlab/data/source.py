@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gaitlab.config import Config
+
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
@@ -35,7 +37,7 @@ class Walk:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceConfig:
+class SourceConfig(Config):
     """Base of all sources."""
 
     name: str

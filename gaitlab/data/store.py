@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,10 @@ class Store:
         self.hash: str = self.manifest["hash"]
         self.modalities: list[str] = sorted(self.manifest["modalities"])
         self._cache = Path(cache) if cache is not None else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process, it is opened anew there."""
+        return partial(Store, cache=self._cache), (self.root,)
 
     @cached_property
     def index(self) -> pd.DataFrame:

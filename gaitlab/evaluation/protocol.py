@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from gaitlab.config import Config
 from gaitlab.types import Modality
 
 Distance = Literal["euclidean", "cosine"]
@@ -27,7 +28,7 @@ then over the gallery views of a probe view, then over probe views (the single-v
 
 
 @dataclass(frozen=True, kw_only=True)
-class Where:
+class Where(Config):
     """Which walks of an index are meant; None means any.
 
     conditions: exactly this set, () is a plain walk. contains: at least this condition. The rest: one of these values.
@@ -64,7 +65,7 @@ class Where:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnyProtocol:
+class AnyProtocol(Config):
     """What retrieval, submissions and classification have in common: they use walks of one split.
 
     scored: whether there is a number that tells a better network from a worse one.

@@ -1,8 +1,9 @@
 """The benchmarks' protocols. Conditions, sessions and takes are those of the index, the same words for every data set."""
 
-import difflib
+from collections.abc import Mapping
 from dataclasses import replace
 
+from gaitlab.config import nearest
 from gaitlab.evaluation.classification import ClassificationProtocol
 from gaitlab.evaluation.protocol import AnyProtocol, Distance, RetrievalProtocol, Where
 from gaitlab.evaluation.rerank import Rerank
@@ -247,26 +248,28 @@ PROTOCOLS: dict[str, AnyProtocol] = {
 }  # fmt: skip
 
 
-def protocol(name: str, distance: Distance | None = None) -> AnyProtocol:
-    """The protocol called `name`; `name@split` is the same one on another split, e.g. `walkers@validation`.
+def protocol(asked: str | AnyProtocol, distance: Distance | None = None, known: Mapping[str, AnyProtocol] = PROTOCOLS) -> AnyProtocol:
+    """The protocol of that name; `name@split` is the same one on another split, e.g. `walkers@validation`. A protocol is itself.
 
     distance: how walks are compared instead of the protocol's own way; where it is another one, the name says so.
     """
-    stem, at, split = name.partition("@")
-    if stem not in PROTOCOLS:
-        near = difflib.get_close_matches(stem, PROTOCOLS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(PROTOCOLS)}"
-        raise ValueError(f"unknown protocol {stem!r}; {hint}")
-    if at and not split:
-        raise ValueError(f"protocol {name!r} names no split behind the @; write e.g. {stem}@validation")
-    found = PROTOCOLS[stem]
-    if at:
-        found = replace(found, name=name, split=split)
+    found = _named(asked, known) if isinstance(asked, str) else asked
     if distance is None:
         return found
     if not isinstance(found, (RetrievalProtocol, SubmissionProtocol)):
-        raise ValueError(f"protocol {name!r} compares no walks; leave distance {distance!r} out")  # noqa: TRY004  (the user's input)
+        raise ValueError(f"protocol {found.name!r} compares no walks; leave distance {distance!r} out")  # noqa: TRY004  (the user's input)
     return found if found.distance == distance else replace(found, distance=distance, name=f"{found.name}-{distance}")
+
+
+def _named(name: str, known: Mapping[str, AnyProtocol]) -> AnyProtocol:
+    stem, at, split = name.partition("@")
+    if name in known:
+        return known[name]
+    if stem not in known:
+        raise ValueError(f"unknown protocol {stem!r}{nearest(stem, known)}")
+    if at and not split:
+        raise ValueError(f"protocol {name!r} names no split behind the @; write e.g. {stem}@validation")
+    return replace(known[stem], name=name, split=split)
 
 
 def retrieval(name: str) -> RetrievalProtocol:

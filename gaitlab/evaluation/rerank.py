@@ -17,12 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gaitlab.config import Config
 from gaitlab.evaluation.protocol import Distance
 from gaitlab.evaluation.retrieval import BUDGET, distances
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rerank:
+class Rerank(Config):
     """How far neighbourhoods reach, and the share of the usual distance in the final one."""
 
     k1: int = 6

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gaitlab.experiment import fingerprint
+from gaitlab.config import fingerprint
 from gaitlab.reports import bootstrap
 from gaitlab.reports.bootstrap import Estimate, Parts
-from gaitlab.runs.folder import FIGURES, Outcome, read_outcome
+from gaitlab.runs.folder import OUTCOME, read_outcome, run_folder
+from gaitlab.runs.summary import Summary
 from gaitlab.sweeps.study import Study, Trial
 from gaitlab.sweeps.sweep import Sweep, of_row
 from gaitlab.tracking.origins import UNKNOWN, Origin, origins
-from gaitlab.tracking.runs import run_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,9 +142,9 @@ def provenance_notes(known: Sequence[Origin]) -> list[str]:
     return notes
 
 
-def _finished(sweep: Sweep, trials: Sequence[Trial], command: str) -> tuple[list[tuple[Trial, Outcome]], list[str]]:
+def _finished(sweep: Sweep, trials: Sequence[Trial], command: str) -> tuple[list[tuple[Trial, Summary]], list[str]]:
     """Of every row and seed what it left, and a sentence about each that left nothing, or is none of the sweep's."""
-    done: list[tuple[Trial, Outcome]] = []
+    done: list[tuple[Trial, Summary]] = []
     lacking: list[Trial] = []
     notes: list[str] = []
     asked = {(row, seed) for row in sweep.rows for seed in sweep.seeds}
@@ -168,7 +168,7 @@ def _finished(sweep: Sweep, trials: Sequence[Trial], command: str) -> tuple[list
     return done, [*causes(lacking, command), *notes]
 
 
-def _sets(protocol: str, metric: str, outcomes: Sequence[Outcome]) -> list[str]:
+def _sets(protocol: str, metric: str, outcomes: Sequence[Summary]) -> list[str]:
     """Probe sets of the headline's protocol but for those that are the headline itself."""
     start, end = f"{protocol}/", "/rank-1"
     if not metric.endswith("/rank1"):
@@ -178,7 +178,7 @@ def _sets(protocol: str, metric: str, outcomes: Sequence[Outcome]) -> list[str]:
     return [key.removeprefix(start).removesuffix(end) for key in keys]
 
 
-def _parts(outcome: Outcome, protocol: str, metric: str, run: str) -> Parts:
+def _parts(outcome: Summary, protocol: str, metric: str, run: str) -> Parts:
     """What a bootstrap draws from; of a figure that is no rank-1 of people, the figure alone."""
     value = outcome.metrics[metric]
     of = outcome.subjects.get(protocol) if metric.endswith("/rank1") else None
@@ -186,12 +186,12 @@ def _parts(outcome: Outcome, protocol: str, metric: str, run: str) -> Parts:
         return {"": (1.0, value / 100)}
     added = 100 * sum(hits for _, hits in of.values()) / sum(share for share, _ in of.values())
     if abs(added - value) > 0.01:
-        file = run_folder(run) / FIGURES
+        file = run_folder(run) / OUTCOME
         raise ValueError(f"{file} is damaged (its people have {added:.2f} %, it says {value:.2f}); delete it, and the run is tested again")
     return of
 
 
-def _run(sweep: Sweep, trial: Trial, outcome: Outcome, start: str, metric: str, sets: Sequence[str], origin: Origin) -> Run:
+def _run(sweep: Sweep, trial: Trial, outcome: Summary, start: str, metric: str, sets: Sequence[str], origin: Origin) -> Run:
     config = origin.config if origin.config != UNKNOWN else fingerprint(of_row(sweep, trial.row, trial.seed))
     return Run(
         row=trial.row,

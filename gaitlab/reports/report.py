@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gaitlab.experiment import to_dict
+from gaitlab.config import to_dict
 from gaitlab.home import write_whole
 from gaitlab.reports import ablation_grids, figures
 from gaitlab.reports import search as found
@@ -116,11 +116,12 @@ def _of_table(sweep: Sweep, table: Table, study: Study) -> Content:
                 row=run.row, seed=run.seed, metric=metric, value=value, run=run.run, commit=origin.commit, hardware=origin.hardware
             )
             rows.append(row)
+    seeds = ", ".join(map(str, sweep.seeds))
     done = f"{len(table.runs)} of {len(sweep.rows) * len(sweep.seeds)} runs"
     return Content(
         name=sweep.name,
         title=table.title,
-        about=f"{done}: {len(sweep.rows)} rows, seeds {', '.join(map(str, sweep.seeds))}; {table.protocol}, {ablation_grids.measure(table)}",
+        about=f"{done}: {len(sweep.rows)} rows, seeds {seeds}; {table.protocol}, {ablation_grids.measure(table)}",
         grids=ablation_grids.grids(table),
         figures=figures.of_table(table),
         notes=[*table.notes, *lacking],

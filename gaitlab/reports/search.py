@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import optuna
 
-from gaitlab.experiment import fingerprint
+from gaitlab.config import fingerprint
 from gaitlab.reports.ablation import causes, provenance_notes
 from gaitlab.reports.ablation_grids import short
 from gaitlab.reports.grid import Grid, number

@@ -7,10 +7,10 @@ seed, so they share one run.
 from dataclasses import replace
 from pathlib import Path
 
-from gaitlab.experiment import Experiment, fingerprint
+from gaitlab.config import fingerprint
+from gaitlab.experiment import Experiment
 from gaitlab.home import home, write_whole
-from gaitlab.runs.folder import read_outcome
-from gaitlab.tracking.runs import run_folder
+from gaitlab.runs.folder import read_outcome, run_folder
 
 
 def finished(experiment: Experiment, data_hash: str) -> str | None:

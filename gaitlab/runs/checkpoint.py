@@ -15,13 +15,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from gaitlab.experiment import Experiment, differences, from_dict
+from gaitlab.config import differences, from_dict
+from gaitlab.experiment import Experiment
 
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{8})\.pt")
 # A resumed run may have another rhythm, another launcher and other tables; everything else decides the weights.
 _FREE = (
     "name",
+    "modules",
     "scale.",
     "benchmarks",
     "data.feed",
@@ -121,7 +123,7 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
 
 def check_same(state: dict[str, Any], experiment: Experiment, data_hash: str, where: str) -> None:
     """ValueError, field by field, unless the checkpoint continues this very experiment on this very data."""
-    differing = [line for line in differences(from_dict(json.loads(state["config"])), experiment) if not line.startswith(_FREE)]
+    differing = [line for line in differences(from_dict(json.loads(state["config"]), Experiment), experiment) if not line.startswith(_FREE)]
     if state["data_hash"] != data_hash:
         differing.append(f"data: {state['data_hash'][:12]} -> {data_hash[:12]}")
     if differing:

@@ -1,24 +1,47 @@
-"""What a run leaves in its folder besides checkpoints: its experiment from the start, its figures at the end."""
+"""A run's folder: where it lies, which one is meant, and what is in it besides checkpoints: the experiment, and at the end its figures."""
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from gaitlab.experiment import Experiment, from_dict, to_dict
-from gaitlab.home import write_whole
+from gaitlab.config import from_dict, to_dict
+from gaitlab.experiment import Experiment
+from gaitlab.home import home, write_whole
+from gaitlab.modules import import_kept
+from gaitlab.runs.summary import Summary
 
-CONFIG, FIGURES = "experiment.json", "outcome.json"
+CONFIG, OUTCOME = "experiment.json", "outcome.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """metrics: every final figure, e.g. `walkers/rank1`, percent. subjects: protocol -> probe subject -> (share, hits) of its headline
-    (`evaluation.averages`), which a bootstrap over identities resamples."""
+def run_folder(run_id: str) -> Path:
+    """Folder of a run's checkpoints, results and spool."""
+    return home() / "runs" / run_id
 
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    subjects: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+
+def run_named(run: str) -> Path:
+    """Folder of the run that a user means: a folder with checkpoints, or the run's id. It need not be there."""
+    return Path(run) if Path(run).is_dir() else run_folder(run)
+
+
+def run_to_resume(name: str, experiment: str) -> str:
+    """Id of the run that `--resume NAME` means; `last` is the newest of the experiment. ValueError if there is none."""
+    runs = home() / "runs"
+    if name != "last":
+        if not has_config(runs / name):
+            raise ValueError(f"no run {name!r} in {runs}; --resume last takes the newest run of an experiment")
+        return name
+    newest = newest_run(experiment)
+    if newest is None:
+        raise ValueError(f"no run of {experiment!r} in {runs} to resume")
+    return newest
+
+
+def newest_run(experiment: str, since: int = 0) -> str | None:
+    """Id of the experiment's newest run, of those that began at `since` (ns since 1970) or later; None if there is none."""
+    began = {path: path.stat().st_mtime_ns for path in (home() / "runs").glob(f"*/{CONFIG}")}
+    found = [(at, path.parent.name) for path, at in began.items() if at >= since and _plain(path)["name"] == experiment]
+    return max(found)[1] if found else None
 
 
 def has_config(folder: Path) -> bool:
@@ -36,26 +59,42 @@ def keep_config(experiment: Experiment, folder: Path, *, anew: bool = False) -> 
 
 def read_config(folder: Path) -> Experiment:
     """The experiment that `keep_config` put there."""
-    experiment: Experiment = from_dict(json.loads((folder / CONFIG).read_text()))
-    return experiment
+    return stored_experiment(_plain(folder / CONFIG), folder)
 
 
-def write_outcome(folder: Path, outcome: Outcome) -> None:
+def stored_experiment(plain: dict[str, Any], folder: Path) -> Experiment:
+    """The experiment of a config that lay in `folder`, as JSON; the modules that it names are imported if that is in gaitlab's home."""
+    if folder.resolve().is_relative_to(home()):
+        import_kept(plain.get("modules", ()))
+    return from_dict(plain, Experiment)
+
+
+def write_outcome(folder: Path, summary: Summary) -> None:
     """The figures into the run's folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / FIGURES, json.dumps(asdict(outcome), indent=1))
+    write_whole(folder / OUTCOME, json.dumps({"metrics": summary.metrics, "subjects": summary.subjects}, indent=1))
 
 
-def read_outcome(folder: Path) -> Outcome | None:
-    """What a run left; None if it is not finished. A value that JSON has no number for is NaN."""
-    path = folder / FIGURES
+def read_outcome(folder: Path) -> Summary | None:
+    """The figures that a run left; None if it is not finished. A value that JSON has no number for is NaN."""
+    path = folder / OUTCOME
     if not path.exists():
         return None
     try:
         plain = json.loads(path.read_text())
-        return Outcome(
+        return Summary(
             metrics={str(k): float(v) if v is not None else math.nan for k, v in plain["metrics"].items()},
             subjects={p: {s: (float(a), float(b)) for s, (a, b) in of.items()} for p, of in plain["subjects"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it, and the run is tested again") from None
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    """A run's config as JSON."""
+    try:
+        config: dict[str, Any] = json.loads(path.read_text())
+        config["name"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error})") from None
+    return config

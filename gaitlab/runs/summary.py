@@ -1,44 +1,42 @@
-"""What a run came to, for the end of its output."""
+"""What a run came to: its figures, and its tables for the end of its output."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from gaitlab.runs.folder import Outcome
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
-    """rank1: percent, a row for each (benchmark, method), a column for each probe set; NaN where a test lacks it.
+    """metrics: every final figure, e.g. `walkers/rank1`, percent. subjects: protocol -> probe subject -> (share, hits) of its headline
+    (`evaluation.averages`), which a bootstrap over identities resamples.
 
+    rank1: percent, a row for each (benchmark, method), a column for each probe set; NaN where a test lacks it.
     classes: percent, a row for each (benchmark, method) that tells classes apart. files: a line for each file for a server.
-    outcome: all figures, for tables over many runs.
     headline: rank-1 (or accuracy, as `measure` says) of the network in the first test that has one, as its protocol defines it.
     """
 
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    subjects: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     rank1: pd.DataFrame = field(default_factory=pd.DataFrame)
     classes: pd.DataFrame = field(default_factory=pd.DataFrame)
     files: tuple[str, ...] = ()
     headline: float = float("nan")
     measure: str = "rank-1"
-    outcome: Outcome = field(default_factory=Outcome)
 
     @classmethod
     def of(cls, tests: Sequence["Summary"]) -> "Summary":
         """The tests of one run."""
         first = next((t for t in tests if np.isfinite(t.headline)), cls())
         return cls(
+            metrics={name: value for t in tests for name, value in t.metrics.items()},
+            subjects={name: parts for t in tests for name, parts in t.subjects.items()},
             rank1=_stacked([t.rank1 for t in tests]),
             classes=_stacked([t.classes for t in tests]),
             files=tuple(line for t in tests for line in t.files),
             headline=first.headline,
             measure=first.measure,
-            outcome=Outcome(
-                metrics={name: value for t in tests for name, value in t.outcome.metrics.items()},
-                subjects={name: parts for t in tests for name, parts in t.outcome.subjects.items()},
-            ),
         )
 
     def text(self) -> str:

@@ -17,8 +17,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from gaitlab.experiment import Experiment, differences, from_dict, to_dict
+from gaitlab.config import differences, from_dict, to_dict
+from gaitlab.experiment import Experiment
 from gaitlab.home import home
+from gaitlab.modules import import_kept
 from gaitlab.sweeps.sweep import Choice, Range, Sweep, Uniform, label, of_point, of_row
 from gaitlab.tracking.mlflow_store import database_file, without_password
 
@@ -255,13 +257,13 @@ class Study:
         optuna.Trial(self.optuna, self._id(number)).set_user_attr(key, value)
 
 
-MAY_CHANGE = ("trials:", "title:", "source:", "published", "baseline", "base.scale.", "seeds", "stopper:", "grace:")
+MAY_CHANGE = ("trials:", "title:", "source:", "published", "baseline", "base.scale.", "base.modules", "seeds", "stopper:", "grace:")
 """What may be another when a sweep goes on: more trials, seeds or rows, another cluster, what its table says beside the figures."""
 
 
 def _changed(begun: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What differs and decides a trial's number; a row may be added, and a field that gaitlab has learnt since has its default."""
-    begun = to_dict(from_dict(begun))
+    begun = to_dict(from_dict(begun, Sweep))
     old = now | {"rows": {row: fields for row, fields in now.get("rows", {}).items() if row in begun.get("rows", {})}}
     return [line for line in differences(begun, old) if not line.startswith(MAY_CHANGE)]
 
@@ -298,9 +300,10 @@ def remembered(name: str, storage: str | None = None) -> Sweep | None:
 
 
 def _last(study: optuna.Study) -> Sweep | None:
-    sweep = from_dict(study.user_attrs["sweep"]) if "sweep" in study.user_attrs else None
-    assert sweep is None or isinstance(sweep, Sweep)
-    return sweep
+    if "sweep" not in study.user_attrs:
+        return None
+    import_kept(study.user_attrs["sweep"]["base"].get("modules", ()))
+    return from_dict(study.user_attrs["sweep"], Sweep)
 
 
 def _begun(name: str, storage: str) -> optuna.Study | None:

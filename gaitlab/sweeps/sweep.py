@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from gaitlab.config import Config, override
 from gaitlab.evaluation.protocols import protocol
-from gaitlab.experiment import Benchmark, Experiment, override
+from gaitlab.experiment import Benchmark, Experiment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Uniform:
+class Uniform(Config):
     """Real numbers from low to high; log: evenly by their logarithm."""
 
     low: float
@@ -23,7 +24,7 @@ class Uniform:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Whole:
+class Whole(Config):
     """Whole numbers low, low + step, ... up to high."""
 
     low: int
@@ -32,7 +33,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Config):
     """One of some values, whatever the field takes. A study remembers them by their labels."""
 
     values: tuple[Any, ...]
@@ -43,7 +44,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Same:
+class Same(Config):
     """A row's value: what the base has at another path, e.g. the recogniser of a method that is built around it."""
 
     path: str
@@ -53,7 +54,7 @@ Range = Uniform | Whole | Choice
 
 
 @dataclass(frozen=True, kw_only=True)
-class Objective:
+class Objective(Config):
     """metric: a final figure of a run, e.g. `walkers@validation/rank1` or `cost/embed_gflop`."""
 
     metric: str
@@ -61,7 +62,7 @@ class Objective:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class Sweep(Config):
     """Trials of one table, or of one search."""
 
     name: str
@@ -110,7 +111,7 @@ class Sweep:
         if self.objectives:
             return self.objectives
         if self.space:
-            return (Objective(metric=f"{self.base.validation}/rank1"),)
+            return (Objective(metric=f"{protocol(self.base.validation).name}/rank1"),) if self.base.validation else ()
         first = next((b for b in self.base.benchmarks), None)
         return (Objective(metric=f"{protocol(first.protocol, first.distance).name}/rank1"),) if first else ()
 
@@ -188,12 +189,13 @@ def _judged_by_validation(sweep: Sweep) -> None:
     asked = sweep.base.validation
     if asked is None:
         raise ValueError(f"sweep {sweep.name} chooses, so it needs people to choose by: --base.validation walkers@validation, say")
-    if (split := getattr(protocol(asked), "split", "")) != "validation":
+    chooser = protocol(asked)
+    if chooser.split != "validation":
         raise ValueError(
-            f"sweep {sweep.name} would choose by {split or 'all'} identities; give --base.validation {asked.split('@')[0]}@validation"
+            f"sweep {sweep.name} would choose by {chooser.split} identities; give --base.validation {chooser.name.split('@')[0]}@validation"
         )
     for goal in sweep.goals:
-        if not goal.metric.startswith((f"{asked}/", "cost/")):
-            raise ValueError(f"sweep {sweep.name} chooses by {goal.metric}; a search sees {asked}/... and cost/... only")
+        if not goal.metric.startswith((f"{chooser.name}/", "cost/")):
+            raise ValueError(f"sweep {sweep.name} chooses by {goal.metric}; a search sees {chooser.name}/... and cost/... only")
     if sweep.stopper != "none" and (not sweep.base.train.evaluate_every or len(sweep.goals) > 1):
         raise ValueError(f"sweep {sweep.name} stops trials early: that takes one objective, and --base.train.evaluate-every STEPS")

@@ -1,8 +1,8 @@
 """A search's best network goes into MLflow's model registry, under the sweep's name."""
 
+from gaitlab.runs.folder import run_folder
 from gaitlab.sweeps.study import Study
 from gaitlab.tracking.model import register
-from gaitlab.tracking.runs import run_folder
 
 
 def register_winner(study: Study) -> str:

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gaitlab.experiment import Experiment, flatten
+from gaitlab.config import flatten
+from gaitlab.experiment import Experiment
 from gaitlab.home import home
 from gaitlab.tracking.spool import Point
 

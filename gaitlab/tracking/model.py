@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gaitlab.experiment import fingerprint
+from gaitlab.config import fingerprint
 from gaitlab.method import Method
 from gaitlab.runs import checkpoint
 from gaitlab.tracking import mlflow_store

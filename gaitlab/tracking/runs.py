@@ -28,8 +28,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from gaitlab.experiment import Experiment, fingerprint, to_dict
-from gaitlab.home import home
+from gaitlab.config import fingerprint, to_dict
+from gaitlab.experiment import Experiment
+from gaitlab.runs.folder import run_folder
 from gaitlab.tracking import mlflow_store, provenance
 from gaitlab.tracking.mlflow_store import OFFLINE
 from gaitlab.tracking.spool import Point, Spool
@@ -48,11 +49,6 @@ FINISH_SECONDS = 5.0
 """For this long `finish` tries again, e.g. while other processes lock a database."""
 
 logger = logging.getLogger(__name__)
-
-
-def run_folder(run_id: str) -> Path:
-    """Folder of a run's checkpoints, results and spool."""
-    return home() / "runs" / run_id
 
 
 class Tracker:

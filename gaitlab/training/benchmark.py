@@ -25,10 +25,9 @@ from gaitlab.evaluation.submission import SubmissionProtocol, submit
 from gaitlab.evaluation.unused import unused
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
-from gaitlab.runs.folder import Outcome
 from gaitlab.runs.summary import Summary
+from gaitlab.training.border import Run, Tracker
 from gaitlab.training.embed import embed
-from gaitlab.training.run import LocalRun
 from gaitlab.types import Modality
 
 
@@ -55,7 +54,7 @@ def check(experiment: Experiment, store: Store, protocol: AnyProtocol) -> None:
         clip_lengths(store, clips, walks)
 
 
-def score(experiment: Experiment, method: Method, store: Store, protocol: AnyProtocol, run: LocalRun) -> float:
+def score(experiment: Experiment, method: Method, store: Store, protocol: AnyProtocol, run: Run) -> float:
     """Percent that a protocol comes down to, on every rank: rank-1 or accuracy."""
     if isinstance(protocol, RetrievalProtocol):
         return rank(experiment, method, store, protocol, run)[0].rank1
@@ -64,7 +63,7 @@ def score(experiment: Experiment, method: Method, store: Store, protocol: AnyPro
     raise ValueError(f"protocol {protocol.name} makes a file and no score; give one that scores, e.g. --validation walkers@validation")
 
 
-def rank(experiment: Experiment, method: Method, store: Store, protocol: RetrievalProtocol, run: LocalRun) -> tuple[Result, np.ndarray]:
+def rank(experiment: Experiment, method: Method, store: Store, protocol: RetrievalProtocol, run: Run) -> tuple[Result, np.ndarray]:
     """The protocol's result and the rows of the store that it used, on every rank."""
     chosen = select(store.index, protocol)
     rows = np.union1d(chosen.probes, chosen.gallery)
@@ -76,7 +75,7 @@ def rank(experiment: Experiment, method: Method, store: Store, protocol: Retriev
 
 
 def _classes(
-    experiment: Experiment, method: Method, store: Store, protocol: ClassificationProtocol, run: LocalRun
+    experiment: Experiment, method: Method, store: Store, protocol: ClassificationProtocol, run: Run
 ) -> tuple[Classified, np.ndarray]:
     """The same for classes."""
     ((modality, rows),) = protocol.sides(store.index)
@@ -120,8 +119,8 @@ def report(
     method: Method,
     store: Store,
     protocol: AnyProtocol,
-    run: LocalRun,
-    tracker: Any,
+    run: Run,
+    tracker: Tracker,
     train_store: Store | None = None,
 ) -> Summary:
     """Test, print the tables, hand tables and plots to the tracker; of a submission, write the file and say where it is.
@@ -142,8 +141,8 @@ def _report_ranking(
     method: Method,
     store: Store,
     protocol: RetrievalProtocol,
-    run: LocalRun,
-    tracker: Any,
+    run: Run,
+    tracker: Tracker,
     train_store: Store | None,
 ) -> Summary:
     """Beside the network stand chance and the classical rows."""
@@ -170,7 +169,7 @@ def _report_ranking(
     for probes in result.matrices:
         tracker.figure(f"{protocol.name}-views-{probes}", views_figure({label: r.matrices[probes] for label, r in results.items()}))
     shares = {row.subject: (row.share, row.hits) for row in result.subjects.itertuples()}
-    return Summary(rank1=rank1, headline=result.rank1, outcome=Outcome(metrics=metrics, subjects={protocol.name: shares}))
+    return Summary(rank1=rank1, headline=result.rank1, metrics=metrics, subjects={protocol.name: shares})
 
 
 def _finals(protocol: AnyProtocol, rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -179,7 +178,7 @@ def _finals(protocol: AnyProtocol, rows: list[dict[str, Any]]) -> dict[str, floa
 
 
 def _report_classes(
-    experiment: Experiment, method: Method, store: Store, protocol: ClassificationProtocol, run: LocalRun, tracker: Any
+    experiment: Experiment, method: Method, store: Store, protocol: ClassificationProtocol, run: Run, tracker: Tracker
 ) -> Summary:
     """Beside the network stands the commonest class as the answer to everything."""
     result, rows = _classes(experiment, method, store, protocol, run)
@@ -196,12 +195,10 @@ def _report_classes(
     tracker.table(protocol.name, result.table.rename_axis("row").reset_index())
     tracker.table(f"{protocol.name}-confusion", result.confusion.rename_axis("walks of").reset_index())
     tracker.figure(f"{protocol.name}-confusion", confusion_figure(result.confusion))
-    return Summary(classes=classes, headline=result.accuracy, measure="accuracy", outcome=Outcome(metrics=metrics))
+    return Summary(classes=classes, headline=result.accuracy, measure="accuracy", metrics=metrics)
 
 
-def _report_file(
-    experiment: Experiment, method: Method, store: Store, protocol: SubmissionProtocol, run: LocalRun, tracker: Any
-) -> Summary:
+def _report_file(experiment: Experiment, method: Method, store: Store, protocol: SubmissionProtocol, run: Run, tracker: Tracker) -> Summary:
     """The file lies in the run's folder, under `submissions/`, and is an artifact of that name."""
     ((modality, rows),) = protocol.sides(store.index)
     embeddings = embed(method, store, rows, experiment.method.test_clips(modality), run)

@@ -9,14 +9,12 @@ from gaitlab.data.clips import walk_frames
 from gaitlab.data.feed import whole_walks
 from gaitlab.data.store import Store
 from gaitlab.method import Method
-from gaitlab.training.run import LocalRun
+from gaitlab.training.border import Run
 from gaitlab.types import ClipSpec
 
 
 @torch.inference_mode()
-def embed(
-    method: Method, store: Store, rows: np.ndarray, clips: Mapping[str, ClipSpec], run: LocalRun, *, frames: int = 2048
-) -> np.ndarray:
+def embed(method: Method, store: Store, rows: np.ndarray, clips: Mapping[str, ClipSpec], run: Run, *, frames: int = 2048) -> np.ndarray:
     """Embeddings float32 `[n p d]` of the store's `rows`, in their order, on every rank.
 
     Each rank embeds its share; walks of similar length go together, at most `frames` padded frames at a time.

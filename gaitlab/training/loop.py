@@ -4,38 +4,29 @@ Step s draws batch s and the generator of (seed, s); nothing else is random, so 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from matplotlib.figure import Figure
 from torch import Tensor
 
+from gaitlab.config import to_dict
 from gaitlab.data.feed import Feed
-from gaitlab.experiment import Experiment, to_dict
+from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.runs import checkpoint
 from gaitlab.training import accumulate
+from gaitlab.training.border import Run, Tracker
 from gaitlab.training.interrupt import Interrupted, stop_flag
 from gaitlab.training.looks import look
 from gaitlab.training.optim import Optimisers, moving_average
 from gaitlab.training.precision import native_bfloat16, remark, resolved
 from gaitlab.training.progress import Steps
-from gaitlab.training.run import LocalRun
-from gaitlab.training.trained import start_from
+from gaitlab.training.transfer import start_from
 from gaitlab.types import Losses
-
-
-class Tracks(Protocol):
-    """What the loop asks of a tracker."""
-
-    def log(self, step: int, metrics: dict[str, float]) -> None: ...
-    def flush(self) -> None: ...
-    def text(self, name: str, text: str) -> None: ...
-    def figure(self, name: str, figure: Figure) -> None: ...
 
 
 @dataclass
@@ -48,8 +39,8 @@ def train(
     experiment: Experiment,
     method: Method,
     feed: Feed,
-    run: LocalRun,
-    tracker: Tracks,
+    run: Run,
+    tracker: Tracker,
     *,
     data_hash: str,
     validate: Callable[[Method], float] | None = None,
@@ -142,7 +133,8 @@ def train(
             bar.advance(done)
             metrics: dict[str, float] = {}
             if done % config.log_every == 0 or done == config.steps:
-                metrics = {k: float(torch.stack([r[k].float() for r in recent]).nanmean()) for k in recent[-1]}
+                own = {k: float(torch.stack([r[k].float() for r in recent]).nanmean()) for k in recent[-1]}
+                metrics = _over_ranks(run.gather(own))
                 metrics["loss"] = sum(metrics[k] for k in losses.terms)
                 speed = bar.show(done, {k: metrics[k] for k in ("loss", *losses.terms, *losses.watch)})
                 metrics |= {"lr": rate, "steps_per_second": speed, "skipped_steps": float(guard.skipped)}
@@ -213,7 +205,14 @@ class FiniteGuard:
         return False
 
 
-def _any_rank(flag: bool, run: LocalRun) -> bool:
+def _over_ranks(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means over the ranks that have a number; a term that every rank computes whole stays what it is."""
+    if len(metrics) == 1:
+        return dict(metrics[0])
+    return {name: float(torch.tensor([of[name] for of in metrics], dtype=torch.float64).nanmean()) for name in metrics[0]}
+
+
+def _any_rank(flag: bool, run: Run) -> bool:
     if run.world == 1:
         return flag
     word = torch.tensor(float(flag), device=run.device)

@@ -1,14 +1,11 @@
-"""The border between the loop and whatever runs it: this process alone, torchrun, or Ray Train.
-
-The loop knows a `Run` and nothing else of its surroundings. `RayRun` lives in `gaitlab.cluster.run`.
-"""
+"""Runs in this process: alone, or as one of torchrun's (`training.border.Run`). Ray's are in `gaitlab.cluster`."""
 
 import inspect
 import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -19,6 +16,8 @@ from gaitlab.method import Method
 from gaitlab.nn.memory import keep_freed_memory
 from gaitlab.nn.syncnorm import synchronise
 from gaitlab.runs import checkpoint
+
+T = TypeVar("T")
 
 # The name of the switch from torch 2.13 on, and before.
 _NO_BUFFER_SYNC: dict[str, Any] = (
@@ -80,13 +79,13 @@ class LocalRun:
         """The newest checkpoint of this run (None if there is none), or that of `step`; on the CPU, from where it is copied."""
         return checkpoint.newest(self.folder) if step is None else checkpoint.at(self.folder, step)
 
-    def gather(self, value: Any) -> list[Any]:
+    def gather(self, value: T) -> list[T]:
         """`value` of every rank, on every rank."""
         if self.world == 1:
             return [value]
-        values: list[Any] = [None] * self.world
+        values: list[T | None] = [None] * self.world
         dist.all_gather_object(values, value)
-        return values
+        return cast(list[T], values)
 
     def barrier(self) -> None:
         if self.world > 1:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import cv2
 
-from gaitlab.data.ingest import Run, ingest
+from gaitlab.data.ingest import ShardMap, ingest
 from gaitlab.walkers.presets import STANDARD
 from gaitlab.walkers.sensors.observe import MODALITIES
 
@@ -68,7 +68,7 @@ def scaling(subjects: int = 48, repeats: int = 1) -> Iterator[dict[str, object]]
     yield {"name": "walkers/ray_scaling", "value": round(seconds[1] / seconds[2], 2), "unit": "x", "goal": 1.8, "seconds": seconds}
 
 
-def timed(subjects: int, run: Run) -> float:
+def timed(subjects: int, run: ShardMap) -> float:
     with TemporaryDirectory() as folder:
         start = time.perf_counter()
         ingest(replace(FEW, test_subjects=subjects), Path(folder) / "shards", run=run, subjects_per_shard=2, progress=False)

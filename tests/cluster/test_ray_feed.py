@@ -35,7 +35,7 @@ def blocks(store: Store) -> Iterator[Blocks]:
 
 def test_the_first_batches_are_those_of_the_local_feed(store: Store, blocks: Blocks) -> None:
     here = Feed(store, CLIPS, **SHARE)
-    there = blocks.open(store, CLIPS, **SHARE)
+    there = blocks(store, CLIPS, **SHARE)
     assert there.subjects == here.subjects
     for step, batch in enumerate(there.batches(0, 6, CPU)):
         assert same(batch, here.batch(step, CPU))
@@ -43,7 +43,7 @@ def test_the_first_batches_are_those_of_the_local_feed(store: Store, blocks: Blo
 
 def test_range_views_and_drawn_skeleton_maps_are_those_of_the_local_feed(blocks: Blocks, tmp_path: Path) -> None:
     store = Store(ingest(Sensors(), tmp_path / "shards", progress=False).root, cache=tmp_path / "cache")
-    there, here = RayFeed.load(store.root, SENSED).open(store, SENSED, **SHARE), Feed(store, SENSED, **SHARE)
+    there, here = RayFeed.load(store.root, SENSED)(store, SENSED, **SHARE), Feed(store, SENSED, **SHARE)
     for step in range(3):
         assert same(there.batch(step, CPU), here.batch(step, CPU))
 
@@ -59,7 +59,7 @@ def test_only_the_training_subjects_are_loaded_one_block_each(blocks: Blocks) ->
 def test_a_worker_opens_what_the_driver_has_loaded(store: Store, blocks: Blocks) -> None:
     @ray.remote(num_cpus=1)
     def work(blocks: Blocks, root: Path) -> Batch:
-        return blocks.open(Store(root), CLIPS, **SHARE, rank=1, world=2).batch(2, torch.device("cpu"))
+        return blocks(Store(root), CLIPS, **SHARE, rank=1, world=2).batch(2, torch.device("cpu"))
 
     got = ray.get(work.remote(blocks, store.root))
     assert same(got, Feed(store, CLIPS, **SHARE, rank=1, world=2).batch(2, CPU))

@@ -15,11 +15,11 @@ import pytest
 
 from gaitlab.cluster.sweep import _Trials
 from gaitlab.data.store import Store
-from gaitlab.runs.folder import read_outcome
+from gaitlab.runs.folder import read_outcome, run_folder
 from gaitlab.sweeps.progress import Progress
 from gaitlab.sweeps.study import Study, Trial
 from gaitlab.tracking.mlflow_store import default_uri, open_store
-from gaitlab.tracking.runs import Tracker, run_folder
+from gaitlab.tracking.runs import Tracker
 from tests.cluster.tiny_sweeps import SWEEPS
 from tests.conftest import ROOT
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import tests.conftest  # noqa: F401  (the tests' home)
 from experiments.cod2 import BASELINE_MINI
 from gaitlab.backbones.gaitbase import GaitBaseConfig
-from gaitlab.cluster.sweep import launch
-from gaitlab.command import guarded
+from gaitlab.cluster.sweep import run_sweep
 from gaitlab.experiment import Experiment
+from gaitlab.guard import guarded
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.sweeps.sweep import Choice, Sweep, Uniform
 from tests.conftest import TINY
@@ -58,4 +58,4 @@ SWEEPS = {
 }
 
 if __name__ == "__main__":
-    guarded(lambda: [launch(SWEEPS[name]) for name in sys.argv[1:]])
+    guarded(lambda: [run_sweep(SWEEPS[name]) for name in sys.argv[1:]])

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from gaitlab.command import check_data
-from gaitlab.data.shards import makes_others, open_data, shard_folder
+from gaitlab.data.shards import DataConfig, makes_others, open_data, shard_folder
 from gaitlab.data.store import Store
-from gaitlab.experiment import DataConfig
 from gaitlab.walkers.wild import WildWalkersSource
 from tests.conftest import TINY
 

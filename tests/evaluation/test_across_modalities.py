@@ -11,12 +11,13 @@ import torch
 
 from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.data.ingest import ingest
+from gaitlab.data.shards import DataConfig
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.store import Store
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.gei import gei
 from gaitlab.evaluation.protocol import RetrievalProtocol, Where
-from gaitlab.experiment import DataConfig, Experiment
+from gaitlab.experiment import Experiment
 from gaitlab.method import MethodConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.tracking.runs import NoTracker

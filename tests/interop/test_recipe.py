@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from experiments import supervised as ours
+from gaitlab.config import differences, override
+from gaitlab.data.shards import DataConfig
 from gaitlab.evaluation.protocols import PROTOCOLS
-from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, differences, override
+from gaitlab.experiment import Benchmark, Experiment, OptimConfig
 from gaitlab.interop.opengait import read_experiment, read_recipe
 from gaitlab.interop.opengait.benchmarks import RULES
 from gaitlab.types import Augment

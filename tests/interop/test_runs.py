@@ -15,11 +15,12 @@ import torch
 import yaml
 from torch import Tensor
 
+from gaitlab.config import from_dict, override
 from gaitlab.data.ingest import ingest
-from gaitlab.data.shards import open_data
+from gaitlab.data.shards import DataConfig, open_data
 from gaitlab.data.sources.opengait import OpenGaitSource
 from gaitlab.evaluation.protocols import protocol
-from gaitlab.experiment import DataConfig, Experiment, from_dict, override
+from gaitlab.experiment import Experiment
 from gaitlab.interop.opengait import export_state, load_checkpoint, open_run, read_experiment, read_run, write_run
 from gaitlab.method import Method
 from gaitlab.runs import checkpoint
@@ -212,7 +213,7 @@ def test_without_shards_it_can_be_tested_but_not_continued(shards: Path, tmp_pat
     here = LocalRun(lambda: tmp_path / "run", device=CPU)
     summary = retest(tmp_path / "run", here, NoTracker(), data=DataConfig(root=str(shards)), protocols=("casia-b",))
     assert 0 <= summary.headline <= 100
-    assert from_dict(json.loads((tmp_path / "run" / "experiment.json").read_text())) == run.experiment
+    assert from_dict(json.loads((tmp_path / "run" / "experiment.json").read_text()), Experiment) == run.experiment
     with pytest.raises(ValueError, match="holds a run already; name another --out"):
         write_run(run, tmp_path / "run")
 

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.experiment import from_dict, to_dict
+from gaitlab.config import from_dict, to_dict
 from gaitlab.losses.triplet import part_triplet
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import Batch
@@ -67,7 +67,7 @@ def test_embedding_is_float32_inside_autocast() -> None:
 
 def test_config_survives_json() -> None:
     config = SupervisedConfig(backbone=SMALL, embed_from="normalised")
-    assert from_dict(to_dict(config)) == config
+    assert from_dict(to_dict(config), SupervisedConfig) == config
 
 
 def test_it_learns_four_subjects() -> None:

@@ -12,10 +12,9 @@ from gaitlab.reports import search as found
 from gaitlab.reports.ablation import ablation
 from gaitlab.reports.grid import Grid, latex, markdown, spread, tex, to_html
 from gaitlab.reports.search import search
-from gaitlab.runs.folder import FIGURES
+from gaitlab.runs.folder import OUTCOME, run_folder
 from gaitlab.sweeps.study import Study
 from gaitlab.tracking.origins import Origin, origins
-from gaitlab.tracking.runs import run_folder
 from tests.sweeps.studies import ABLATION, PEOPLE, SETS, outcome, run_all, searched, sqlite
 
 
@@ -54,7 +53,7 @@ def test_numbers_of_a_table_are_those_of_its_runs(done: Study) -> None:
 def test_what_lacks_is_named_with_its_cause(tmp_path: Path) -> None:
     study = run_all(ABLATION, sqlite(tmp_path), failing=[("half", 2)], left=[("whole + 50 %", 1)])
     gone = next(t for t in study.trials() if (t.row, t.seed) == ("base_line", 0))
-    (run_folder(gone.run) / FIGURES).unlink()
+    (run_folder(gone.run) / OUTCOME).unlink()
     notes = "\n".join(ablation(ABLATION, study).notes)
     assert "half, seed 2 (trial 7) failed: ValueError: loss is nan; lower the rate." in notes
     assert "whole + 50 %, seed 1 (trial 5) is running." in notes
@@ -89,7 +88,7 @@ def test_one_seed_says_what_its_interval_covers(tmp_path: Path) -> None:
 
 
 def test_damaged_and_unfinished_is_refused(done: Study, tmp_path: Path) -> None:
-    file = run_folder(done.trials()[0].run) / FIGURES
+    file = run_folder(done.trials()[0].run) / OUTCOME
     whole = file.read_text()
     file.write_text(whole.replace('"walkers/rank1": ', '"walkers/rank1": 1'))
     with pytest.raises(ValueError, match=r"outcome.json is damaged \(its people have 60.93 %, it says .*\); delete it, and the run is te"):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from gaitlab.experiment import fingerprint
+from gaitlab.config import fingerprint
 from gaitlab.reports import ablation_grids, figures
 from gaitlab.reports.ablation import ablation
 from gaitlab.reports.report import as_run, log_report, notes, of_sweep, report

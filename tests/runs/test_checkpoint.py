@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from experiments import supervised
-from gaitlab.experiment import override, to_dict
+from gaitlab.config import override, to_dict
 from gaitlab.runs import checkpoint
 
 

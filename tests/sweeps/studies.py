@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from gaitlab.experiment import Experiment
-from gaitlab.runs.folder import Outcome, write_outcome
+from gaitlab.runs.folder import run_folder, write_outcome
+from gaitlab.runs.summary import Summary
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Choice, Objective, Sweep, Uniform, Whole
-from gaitlab.tracking.runs import NoTracker, run_folder
+from gaitlab.tracking.runs import NoTracker
 from tests.conftest import TINY
 from tests.training import tiny
 
@@ -31,7 +32,7 @@ ABLATION = Sweep(
 )
 
 
-def outcome(row: str, seed: int) -> Outcome:
+def outcome(row: str, seed: int) -> Summary:
     """People differ in how easily they are known, seeds in how well they train, and each seed in whom it knows; three probe sets."""
     rng = np.random.default_rng([seed, *row.encode()])
     easy = np.random.default_rng(0).normal(0, 0.12, PEOPLE)
@@ -40,7 +41,7 @@ def outcome(row: str, seed: int) -> Outcome:
     share = np.full(PEOPLE, 1 / PEOPLE)
     rank1 = 100 * float((share * hits).sum())
     sets = {f"walkers/{name}/rank-1": rank1 + shift + rng.normal(0, 0.5) for name, shift in zip(SETS, (9.0, 1.0, -10.0), strict=True)}
-    return Outcome(
+    return Summary(
         metrics={**sets, "walkers/mean/rank-1": rank1, "walkers/rank1": rank1, "cost/embed_gflop": 0.5},
         subjects={"walkers": {f"{i:03}": (float(s), float(s * h)) for i, (s, h) in enumerate(zip(share, hits, strict=True))}},
     )
@@ -106,7 +107,7 @@ def searched(storage: str, *, goals: int, trials: int = 16) -> tuple[Sweep, Stud
             continue
         bins = trial.point["method.backbone.bins"][0]
         value = 60 - 10 * abs(np.log10(trial.point["optim.lr"] / 0.01)) + 0.4 * trial.point["train.steps"] + {4: 0, 8: 2, 16: 3}[bins]
-        figures = Outcome(metrics={"walkers@validation/rank1": float(value), "cost/embed_gflop": 0.1 * bins + 0.01 * trial.number})
+        figures = Summary(metrics={"walkers@validation/rank1": float(value), "cost/embed_gflop": 0.1 * bins + 0.01 * trial.number})
         write_outcome(run_folder(run), figures)
         study.completed(trial.number, figures.metrics)
     study.close()

@@ -8,7 +8,7 @@ import pytest
 from experiments import SWEEPS
 from experiments.cod2 import BASELINE_MINI, COD2_MINI
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.experiment import from_dict, override, to_dict
+from gaitlab.config import from_dict, override, to_dict
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.sweeps.sweep import Choice, Objective, Same, Sweep, Uniform, Whole, experiments, grid, label, of_point, of_row
 
@@ -21,7 +21,7 @@ def test_every_sweep_expands_and_is_plain_data(name: str) -> None:
     made = list(experiments(sweep))
     assert len(made) == len(sweep.rows) or (sweep.space and len(made) >= 2)
     assert len({str(to_dict(replace(e, name=""))) for e in made}) == len(made), "two rows are one experiment"
-    assert from_dict(to_dict(sweep)) == sweep
+    assert from_dict(to_dict(sweep), Sweep) == sweep
 
 
 def test_a_row_changes_what_it_names_and_nothing_else() -> None:

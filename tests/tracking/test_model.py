@@ -14,9 +14,9 @@ import torch
 
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.backbones.smplgait import SMPLGaitConfig
+from gaitlab.config import to_dict
 from gaitlab.data.feed import whole_walks
 from gaitlab.data.store import Store
-from gaitlab.experiment import to_dict
 from gaitlab.method import MethodConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.runs import checkpoint

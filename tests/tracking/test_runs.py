@@ -18,7 +18,9 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from gaitlab.experiment import DataConfig, Experiment, fingerprint, from_dict
+from gaitlab.config import fingerprint, from_dict
+from gaitlab.data.shards import DataConfig
+from gaitlab.experiment import Experiment, OptimConfig
 from gaitlab.method import MethodConfig
 from gaitlab.tracking import mlflow_store, provenance
 from gaitlab.tracking.runs import NoTracker, Tracker
@@ -124,7 +126,7 @@ def test_a_run_holds_what_a_number_needs(store: str) -> None:
     assert (artifacts / "figures" / "cmc.png").read_bytes().startswith(b"\x89PNG")
     assert (artifacts / "casia-b.md").read_text() == "| NM |"
     config = json.loads((artifacts / "config.json").read_text())
-    assert from_dict(config["optim"]) == EXPERIMENT.optim
+    assert from_dict(config["optim"], OptimConfig) == EXPERIMENT.optim
     assert not (tracker.folder / "spool").exists()
     assert tracker.run_id in tracker.how_to_open()
     assert f"--backend-store-uri {store}" in tracker.how_to_open()

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gaitlab.experiment import DataConfig, Experiment
+from gaitlab.data.shards import DataConfig
+from gaitlab.experiment import Experiment
 from gaitlab.tracking import mlflow_store, runs
 from gaitlab.tracking.runs import Tracker
 from tests.tracking.proxy import Proxy

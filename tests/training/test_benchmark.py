@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
+from gaitlab.config import override
 from gaitlab.data.store import Store
 from gaitlab.evaluation.classification import ALL, ClassificationProtocol
 from gaitlab.evaluation.protocol import RetrievalProtocol, Where
 from gaitlab.evaluation.protocols import HID
-from gaitlab.experiment import Experiment, override
+from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.runs.summary import Summary
 from gaitlab.tracking.runs import NoTracker

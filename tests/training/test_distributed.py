@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.data.shards import open_data
-from gaitlab.experiment import override
+from gaitlab.config import override
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training.fit import make_feed
 from gaitlab.training.loop import step_generator, train

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
+from gaitlab.config import from_dict, override, to_dict
 from gaitlab.data.store import Store
 from gaitlab.evaluation.figures import look_figure
-from gaitlab.experiment import Experiment, from_dict, override, to_dict
+from gaitlab.experiment import Experiment
 from gaitlab.methods.cod2 import CoD2Config
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.runs import checkpoint
@@ -63,7 +64,7 @@ def test_looking_leaves_no_trace(tiny_store: Store, tmp_path: Path) -> None:
 def test_a_run_from_before_there_were_looks_goes_on(tiny_store: Store) -> None:
     old = to_dict(cod2(0))
     del old["train"]["look_every"]
-    assert from_dict(old).train.look_every == 500
+    assert from_dict(old, Experiment).train.look_every == 500
     state = {"config": json.dumps(old), "data_hash": tiny_store.hash}
     checkpoint.check_same(state, cod2(7), tiny_store.hash, "the run's checkpoint")
 

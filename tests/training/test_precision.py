@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gaitlab.experiment import override
+from gaitlab.config import override
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training import loop
 from gaitlab.training.fit import fit

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gaitlab.config import override
 from gaitlab.data.store import Store
-from gaitlab.experiment import Experiment, override
+from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from gaitlab.experiment import Experiment, InitConfig, override
+from gaitlab.config import override
+from gaitlab.experiment import Experiment, InitConfig
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import fit, prepare
+from gaitlab.training.fit import fit
+from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
-from gaitlab.training.trained import start_from, trained
+from gaitlab.training.trained import trained
+from gaitlab.training.transfer import start_from
 from tests.conftest import TINY
 from tests.training.tiny import experiment
 

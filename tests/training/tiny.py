@@ -1,8 +1,9 @@
 """The smallest experiment that is a real one."""
 
 from gaitlab.backbones.gaitbase import GaitBaseConfig
+from gaitlab.data.shards import DataConfig
 from gaitlab.data.source import SourceConfig
-from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, TrainConfig
+from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import Augment, ClipSpec
 

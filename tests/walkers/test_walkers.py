@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gaitlab.config import from_dict, to_dict
 from gaitlab.data.ingest import ingest
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.evaluation.protocol import select
 from gaitlab.evaluation.protocols import PROTOCOLS
-from gaitlab.experiment import from_dict, to_dict
 from gaitlab.walkers.people import event
 from gaitlab.walkers.presets import CLOTHES, PRESETS, TINY, WILD
 from gaitlab.walkers.sensors.observe import MODALITIES
@@ -117,7 +117,7 @@ def disabled() -> list[str]:
 
 def test_source_survives_json_and_its_checksum_follows_its_fields() -> None:
     for source in (SMALL, *PRESETS.values()):
-        assert from_dict(json.loads(json.dumps(to_dict(source)))) == source
+        assert from_dict(json.loads(json.dumps(to_dict(source))), SourceConfig) == source
         assert source.checksum() == replace(source).checksum()
     other = [SMALL, replace(SMALL, seed=1), replace(SMALL, views=(0,)), replace(SMALL, modalities=("range",)), CLOTHES, WILD]
     assert len({source.checksum() for source in other}) == len(other)

@@ -4,10 +4,11 @@ Canonical conditions: bag, clothing, carrying, umbrella, uniform, occlusion, nig
 (negative, neutral, positive) is a condition, too. `take` is the running number of equal walks.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from gaitlab.config import nearest
 
 CONDITIONS = {
     "nm": "",
@@ -84,7 +85,5 @@ LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _TABLE}
 def layout(name: str) -> Layout:
     """The layout of that name."""
     if name not in LAYOUTS:
-        near = difflib.get_close_matches(name.lower(), LAYOUTS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(LAYOUTS)}"
-        raise ValueError(f"unknown layout {name!r}; {hint}")
+        raise ValueError(f"unknown layout {name!r}{nearest(name.lower(), LAYOUTS)}")
     return LAYOUTS[name]

@@ -1,8 +1,8 @@
 """OpenGait's names of data sets and evaluation functions -> our shards, layouts and protocols."""
 
-import difflib
 import shlex
 
+from gaitlab.config import nearest
 from gaitlab.data.sources.datasets import LAYOUTS
 
 DATA_SETS = (
@@ -50,9 +50,7 @@ def data_set(name: str, path: str) -> str:
     plain = name.lower().replace("_", "-")
     plain = _ALSO.get(plain, plain)
     if plain not in DATA_SETS:
-        near = difflib.get_close_matches(plain, DATA_SETS, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(DATA_SETS)}"
-        raise ValueError(f"{path} is {name!r}; {hint}")
+        raise ValueError(f"{path} is {name!r}{nearest(plain, DATA_SETS)}")
     return plain
 
 

@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 import torch
 
+from gaitlab.config import override
+from gaitlab.data.shards import DataConfig
 from gaitlab.evaluation.protocol import Distance
 from gaitlab.evaluation.protocols import protocol
-from gaitlab.experiment import Benchmark, DataConfig, Experiment, OptimConfig, TrainConfig, override
+from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig
 from gaitlab.interop.opengait.benchmarks import CROSS, INDOOR, data_set, ingest_line, protocol_of
 from gaitlab.interop.opengait.models import from_peer, peer_subjects
 from gaitlab.interop.opengait.settings import Settings, read_yaml

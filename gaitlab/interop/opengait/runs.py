@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gaitlab.config import to_dict
 from gaitlab.data.draws import Subjects
 from gaitlab.data.schema import MANIFEST
 from gaitlab.data.shards import open_data, shard_folder
-from gaitlab.experiment import Experiment, to_dict
+from gaitlab.experiment import Experiment
 from gaitlab.interop.opengait.names import peer_names
 from gaitlab.interop.opengait.recipe import read_recipe
 from gaitlab.interop.opengait.weights import load_checkpoint, load_state, read_content

@@ -1,6 +1,5 @@
 """A mapping of a YAML that is read key by key, with types; what nobody asked for is an error that names the whole path."""
 
-import difflib
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from gaitlab.config import closest, nearest
 
 _NEEDED: Any = object()
 
@@ -52,7 +53,7 @@ class Settings:
         if key in self._left:
             return self._left.pop(key)
         if default is _NEEDED:
-            near = self._near(key, self._left)
+            near = closest(key, self._left)
             raise ValueError(f"{self.name(key)} is missing{near and f'; is {near!r} meant to be it?'}")
         return default
 
@@ -66,8 +67,7 @@ class Settings:
         """One of `known`."""
         value = self.text(key, default)
         if value not in known:
-            near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
-            raise ValueError(f"{self.name(key)} is {value!r}; {f'did you mean {near[0]!r}?' if near else f'known are {_joined(known)}'}")
+            raise ValueError(f"{self.name(key)} is {value!r}{nearest(value, known)}")
         return value
 
     def whole(self, key: str, default: int = _NEEDED, least: int = 1) -> int:
@@ -124,9 +124,7 @@ class Settings:
     def close(self) -> None:
         """ValueError for the first key that nobody asked for."""
         for key in self._left:
-            near = self._near(key, self._known)
-            hint = f"did you mean {near!r}?" if near else f"known are {_joined(sorted(self._known))}"
-            raise ValueError(f"{self.name(key)} is not understood; {hint}")
+            raise ValueError(f"{self.name(key)} is not understood{nearest(key, sorted(self._known))}")
 
     def _typed(self, key: str, kind: Any, what: str, default: Any) -> Any:
         value = self.raw(key, default)
@@ -152,14 +150,6 @@ class Settings:
         if not abs(value) <= sys.float_info.max:
             raise ValueError(f"{name} is {str(value)[:20]}; it takes a finite number")
         return float(value)
-
-    @staticmethod
-    def _near(key: str, known: Any) -> str:
-        return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)), "")
-
-
-def _joined(words: Sequence[str]) -> str:
-    return ", ".join(words) or "none"
 
 
 def _dotting(value: Any) -> str:

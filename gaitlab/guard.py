@@ -1,0 +1,33 @@
+"""What a pipeline's process ends with: a status, and one line on stderr where the input or the environment was wrong."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from gaitlab.training.interrupt import Interrupted
+
+
+def guarded(work: Callable[[], object]) -> NoReturn:
+    """Run `work` and exit: 0 done, 2 wrong input or environment (one line, no traceback), 130 stopped but resumable.
+
+    SIGTERM cleans up like Ctrl-C, and exits with 143.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        work()
+    except Interrupted as stop:
+        print(stop, flush=True)
+        sys.exit(130)
+    except BrokenPipeError:  # e.g. `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, OSError, FloatingPointError) as error:
+        named = isinstance(error, OSError) and error.filename is not None and error.strerror is not None
+        print(f"error: {error.filename}: {error.strerror}" if named else f"error: {error}", file=sys.stderr)  # type: ignore[union-attr]
+        sys.exit(2)
+    sys.exit(0)
