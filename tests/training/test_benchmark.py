@@ -18,7 +18,7 @@ from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.runs.summary import Summary
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training import fit
+from gaitlab.training import ready
 from gaitlab.training.benchmark import check, report, score
 from gaitlab.training.run import LocalRun
 from tests.conftest import TINY
@@ -131,7 +131,7 @@ def test_what_a_run_came_to() -> None:
 def test_a_file_cannot_pick_checkpoints(tiny_store: Store) -> None:
     asked = override(experiment(TINY), {"validation": "hid"})
     with pytest.raises(ValueError, match="protocol hid makes a file and no score; --validation takes one that scores"):
-        fit.prepare(asked, 1)
+        ready.prepare(asked, 1)
 
 
 def test_wrong_walks_are_told_before_training(tiny_store: Store, store: Store, tiny: Any) -> None:
