@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from gaitlab.config import Config
+from gaitlab.rng import Rng
 from gaitlab.types import Batch, ClipSpec, Look, Losses, Modality
 
 
@@ -25,7 +25,7 @@ class Method(nn.Module, ABC):
     distance: Literal["euclidean", "cosine"] = "euclidean"
     """How embeddings are compared at test time unless the protocol says otherwise: euclidean | cosine."""
 
-    def encode(self, batch: Batch, rng: torch.Generator) -> Tensor:
+    def encode(self, batch: Batch, rng: Rng) -> Tensor:
         """Rows `n ...` on which alone the objective depends."""
         raise NotImplementedError(f"{type(self).__name__} has no encode/objective split, so it cannot accumulate gradients")
 
@@ -33,18 +33,18 @@ class Method(nn.Module, ABC):
         """Losses of the encoded rows; `batch` gives the labels."""
         raise NotImplementedError(f"{type(self).__name__} has no encode/objective split, so it cannot accumulate gradients")
 
-    def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
-        """Training objective of one batch. All randomness comes from `rng` (on the batch's device)."""
+    def losses(self, batch: Batch, rng: Rng) -> Losses:
+        """Training objective of one batch. All randomness comes from `rng`, which also knows the step's number."""
         return self.objective(self.encode(batch, rng), batch)
 
     @abstractmethod
     def embed(self, batch: Batch) -> Tensor:
         """Test-time embedding `n p d`, float32; every row equal to what the walk alone would give."""
 
-    def forward(self, batch: Batch, rng: torch.Generator) -> Losses:
+    def forward(self, batch: Batch, rng: Rng) -> Losses:
         return self.losses(batch, rng)
 
-    def look(self, batch: Batch, rng: torch.Generator) -> Mapping[str, Look]:
+    def look(self, batch: Batch, rng: Rng) -> Mapping[str, Look]:
         """What there is to see of the training, by name; called without gradients and in evaluation mode, on one rank only."""
         return {}
 

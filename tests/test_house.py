@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "gaitlab").rglob("*.py"))
 
 FLOORS = (
-    {"config", "home"},
+    {"config", "home", "rng"},
     {"types", "modules"},
     {"nn", "method"},
     {"losses", "backbones", "diffusion", "data"},
