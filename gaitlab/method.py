@@ -5,7 +5,7 @@ A method never sees an optimiser, a loader, a logger or a path, and calls a coll
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -39,7 +39,10 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def embed(self, batch: Batch) -> Tensor:
-        """Test-time embedding `n p d`, float32; every row equal to what the walk alone would give."""
+        """Test-time embedding `n p d`, float32; every row equal to what the walk alone would give.
+
+        The batch holds the clips of one of the config's `embeds`: one modality, unless the network takes several at once.
+        """
 
     def forward(self, batch: Batch, rng: Rng) -> Losses:
         return self.losses(batch, rng)
@@ -61,17 +64,22 @@ class MethodConfig(Config):
         """Clips that training asks for, by role."""
         raise NotImplementedError
 
-    def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
-        """Clips that `embed` asks for, by role; whole walks unless a method knows better.
+    def embeds(self) -> tuple[tuple[str, ...], ...]:
+        """Sets of roles, each of which `embed` makes an embedding of: every clip by itself, unless a network takes several at once."""
+        return tuple((role,) for role in self.clips())
 
-        modality: only those of this one, for tests across modalities; ValueError if the method embeds others only.
+    def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
+        """Clips of one of `embeds`, by role, all that `embed` will see; whole walks unless a method knows better.
+
+        modality: the set whose first clip is of this one, for tests across modalities; the first set if None. ValueError if there is none.
         """
-        clips = {role: spec.whole() for role, spec in self.clips().items()}
-        asked = {role: spec for role, spec in clips.items() if modality in (None, spec.modality)}
-        if not asked:
-            there = " and ".join(dict.fromkeys(spec.modality for spec in clips.values()))
-            raise ValueError(f"{type(self).__name__} embeds {there} only; a test asks it for {modality}")
-        return asked
+        clips = self.clips()
+        for roles in self.embeds():
+            if modality in (None, clips[roles[0]].modality):
+                leaders = {role: clips[role].follows for role in roles}
+                return {role: replace(clips[role].whole(), follows=leader if leader in roles else None) for role, leader in leaders.items()}
+        there = " and ".join(dict.fromkeys(" with ".join(clips[role].modality for role in roles) for roles in self.embeds()))
+        raise ValueError(f"{type(self).__name__} embeds {there} only; a test asks it for {modality}")
 
     def channels(self) -> dict[str, int]:
         """Channels that the network takes of the clips, by role; a role left out takes any number."""

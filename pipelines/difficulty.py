@@ -112,15 +112,15 @@ def text(rows: Sequence[ResultRow]) -> str:
 
 
 def main() -> None:
-    asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
-    import_modules(asked.own)
-    p, data = retrieval(asked.protocol or ("mocap" if asked.recording else "walkers")), FEWER
-    if asked.recording:
-        recorded = MocapSource(root=str(Path(asked.recording).expanduser().resolve()), modalities=("silhouette",))
+    arguments = understood(lambda: tyro.cli(Arguments, description=__doc__))
+    import_modules(arguments.own)
+    p, data = retrieval(arguments.protocol or ("mocap" if arguments.recording else "walkers")), FEWER
+    if arguments.recording:
+        recorded = MocapSource(root=str(Path(arguments.recording).expanduser().resolve()), modalities=("silhouette",))
         data = DataConfig(root="recorded", make=recorded)  # not "mocap": shards of that name would stand in for the recording
         recorded.walks()  # a wrong one is refused before people are generated
     networks = []
-    for name in asked.runs:
+    for name in arguments.runs:
         run = LocalRun(partial(run_folder, name))
         experiment, method = trained(run_folder(name), run)
         networks.append((name, run, experiment, method))
@@ -132,14 +132,14 @@ def main() -> None:
         table = rank(experiment, method, store, p, run)[0].table
         rows += results(experiment.name, experiment.seed, name, table, tags_of(name).get("commit", ""))
     print(text(rows))
-    if asked.out:
-        name, title, notes = RECORDED if asked.recording else GENERATED
+    if arguments.out:
+        name, title, notes = RECORDED if arguments.recording else GENERATED
         walks = store.index[store.index["split"] == p.split]
         facts = {"people": walks["subject"].nunique(), "views": walks["view"].nunique(), "clips": walks["source"].nunique()}
         teachers = people.index.loc[people.index["split"] == "train", "subject"].nunique()
         learnt = f"GEI + LDA learnt from {teachers:,} other, generated people ({people.hash[:12]})"
         learnt += "".join(f", {label} from {root}" for label, root in {e.name: e.data.root for _, _, e, _ in networks}.items())
-        write_results(name, title, rows, notes.format(protocol=p.name, data=store.hash[:12], learnt=learnt, **facts), asked.out)
+        write_results(name, title, rows, notes.format(protocol=p.name, data=store.hash[:12], learnt=learnt, **facts), arguments.out)
 
 
 GENERATED = (

@@ -272,10 +272,10 @@ def _named(name: str, known: Mapping[str, AnyProtocol]) -> AnyProtocol:
     return replace(known[stem], name=name, split=split)
 
 
-def retrieval(name: str) -> RetrievalProtocol:
+def retrieval(name: str | AnyProtocol) -> RetrievalProtocol:
     """`protocol(name)`, if people are sought under it and found or not."""
     asked = protocol(name)
     if isinstance(asked, RetrievalProtocol):
         return asked
     there = [p.name for p in PROTOCOLS.values() if isinstance(p, RetrievalProtocol)]
-    raise ValueError(f"protocol {name!r} has no rank-1; those that have it are {', '.join(there)}")
+    raise ValueError(f"protocol {asked.name!r} has no rank-1; those that have it are {', '.join(there)}")

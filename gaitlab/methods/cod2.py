@@ -71,6 +71,9 @@ class CoD2Config(MethodConfig):
     def clips(self) -> dict[str, ClipSpec]:
         return self.recogniser.clips()
 
+    def embeds(self) -> tuple[tuple[str, ...], ...]:
+        return self.recogniser.embeds()
+
     def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
         return self.recogniser.test_clips(modality)
 

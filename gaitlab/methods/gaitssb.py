@@ -63,8 +63,8 @@ class GaitSSBConfig(MethodConfig):
     def clips(self) -> dict[str, ClipSpec]:
         return {"query": self.clip, "key": self.clip}
 
-    def test_clips(self, modality: Any = None) -> dict[str, ClipSpec]:
-        return {"query": super().test_clips(modality)["query"]}
+    def embeds(self) -> tuple[tuple[str, ...], ...]:
+        return (("query",),)
 
     def channels(self) -> dict[str, int]:
         return dict.fromkeys(self.clips(), self.backbone.in_channels)

@@ -64,12 +64,13 @@ class SupervisedConfig(MethodConfig):
             for other in self.backbone.companions
         }
 
+    def embeds(self) -> tuple[tuple[str, ...], ...]:
+        return (("gait", *self.backbone.companions),)
+
     def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
+        """A network without companions embeds any modality whose frames have its number of channels."""
         if self.backbone.companions:
-            if modality not in (None, self.clip.modality):
-                together = " with ".join((self.clip.modality, *self.backbone.companions))
-                raise ValueError(f"{type(self.backbone).__name__} embeds {together} only; a test asks it for {modality}")
-            return super().test_clips()
+            return super().test_clips(modality)
         return {"gait": replace(self.clip.whole(), modality=modality or self.clip.modality)}
 
     def channels(self) -> dict[str, int]:
