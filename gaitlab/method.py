@@ -6,6 +6,7 @@ A method never sees an optimiser, a loader, a logger or a path, and calls a coll
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -88,6 +89,14 @@ class MethodConfig(Config):
     def targets(self) -> tuple[str, ...]:
         """Conditions that a batch's `target` numbers, for methods that tell them apart."""
         return ()
+
+    def recogniser_path(self) -> tuple[str, ...]:
+        """Fields that lead to the part that recognises, in the config and in the built network alike; (): the method is nothing else."""
+        return ()
+
+    def recogniser_config(self) -> "MethodConfig":
+        """The config of that part: what a baseline trains by itself."""
+        return reduce(getattr, self.recogniser_path(), self)
 
     def build(self, subjects: int) -> Method:
         """A freshly initialised method for `subjects` training identities."""

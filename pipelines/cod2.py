@@ -85,8 +85,7 @@ def with_recording(experiment: Experiment) -> Experiment:
 
 def baseline_of(experiment: Experiment) -> Experiment:
     """The same experiment of the recogniser alone."""
-    assert isinstance(experiment.method, CoD2Config)
-    return replace(experiment, name=f"{experiment.name}-baseline", method=experiment.method.recogniser)
+    return replace(experiment, name=f"{experiment.name}-baseline", method=experiment.method.recogniser_config())
 
 
 def pair(name: str) -> Path:

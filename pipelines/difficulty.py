@@ -21,17 +21,19 @@ from gaitlab.data.shards import DataConfig, open_data
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.store import Store
 from gaitlab.evaluation.chance import chance
+from gaitlab.evaluation.classical import classical
 from gaitlab.evaluation.cues import width
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.protocol import RetrievalProtocol, select
 from gaitlab.evaluation.protocols import retrieval
+from gaitlab.evaluation.sought import seek
 from gaitlab.guard import guarded
 from gaitlab.modules import import_modules
 from gaitlab.reports.results import ResultRow, write_results
 from gaitlab.runs.folder import run_folder
 from gaitlab.tracking.mlflow_store import tags_of
 from gaitlab.tracking.provenance import commit, hardware_line
-from gaitlab.training.benchmark import check, classical, rank
+from gaitlab.training.benchmark import Network, check
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.walkers.mocap import MocapSource
@@ -82,7 +84,7 @@ def tables(source: SourceConfig | None, store: Store, learnt_from: Store, p: Ret
     index = store.index.iloc[rows]
     single = {"mean width": width(store, rows)} | (cues(source, index) if isinstance(source, Generated) else {})
     found = {"chance": chance(index, p)} | {name: evaluate(centred(x), index, p).table for name, x in single.items()}
-    return found | {name: result.table for name, result in classical(store, rows, p, learnt_from).items()}
+    return found | {baseline.name: seek(baseline, store, p).table for baseline in classical(store, p, (learnt_from,))}
 
 
 def results(label: str, seed: int, run: str, table: pd.DataFrame, made: str = "") -> list[ResultRow]:
@@ -129,7 +131,7 @@ def main() -> None:
         check(experiment, store, p)
     rows = [row for label, table in tables(data.make, store, people, p).items() for row in results(label, 0, "-", table)]
     for name, run, experiment, method in networks:
-        table = rank(experiment, method, store, p, run)[0].table
+        table = seek(Network(experiment, method, run), store, p).table
         rows += results(experiment.name, experiment.seed, name, table, tags_of(name).get("commit", ""))
     print(text(rows))
     if arguments.out:

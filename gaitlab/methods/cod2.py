@@ -80,6 +80,9 @@ class CoD2Config(MethodConfig):
     def channels(self) -> dict[str, int]:
         return self.recogniser.channels()
 
+    def recogniser_path(self) -> tuple[str, ...]:
+        return ("recogniser", *self.recogniser.recogniser_path())
+
     def build(self, subjects: int) -> "CoD2":
         return CoD2(self, subjects)
 
