@@ -11,7 +11,7 @@ from gaitlab.runs import checkpoint
 from gaitlab.runs.folder import keep_config, run_folder
 from gaitlab.runs.summary import Summary
 from gaitlab.tracking.mlflow_store import without_password
-from gaitlab.tracking.runs import NoTracker, Tracker
+from gaitlab.tracking.runs import MlflowTracker, NoTracker
 from gaitlab.training.fit import fit
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.ready import Ready, prepare
@@ -73,18 +73,18 @@ def resume_line(run_id: str) -> str:
     return f"resume with: {shlex.join([*start, sys.argv[0], '--resume', run_id, *untracked])}"
 
 
-def _tracker(ready: Ready, resume: str | None, tracking: bool, *, system_metrics: bool = True) -> Tracker | NoTracker:
+def _tracker(ready: Ready, resume: str | None, tracking: bool, *, system_metrics: bool = True) -> MlflowTracker | NoTracker:
     if not tracking:
         return NoTracker(resume)
-    return Tracker.start(ready.experiment, data_hash=ready.store.hash, run_id=resume, system_metrics=system_metrics)
+    return MlflowTracker.start(ready.experiment, data_hash=ready.store.hash, run_id=resume, system_metrics=system_metrics)
 
 
-def _announced(experiment: Experiment, tracker: Tracker | NoTracker) -> Path:
+def _announced(experiment: Experiment, tracker: MlflowTracker | NoTracker) -> Path:
     print(f"run {tracker.run_id}; if it is cut short, {resume_line(tracker.run_id)}", flush=True)
     return keep_config(experiment, tracker.folder)
 
 
-def _farewell(summary: Summary, tracker: Tracker | NoTracker) -> None:
+def _farewell(summary: Summary, tracker: MlflowTracker | NoTracker) -> None:
     print(f"\n{summary.text()}")
     if tracker.uri:
         print(f"\nlook at the run with: {tracker.how_to_open()}\nMLflow store: {without_password(tracker.uri)}", flush=True)

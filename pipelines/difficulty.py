@@ -33,7 +33,7 @@ from gaitlab.reports.results import ResultRow, write_results
 from gaitlab.runs.folder import run_folder
 from gaitlab.tracking.mlflow_store import tags_of
 from gaitlab.tracking.provenance import commit, hardware_line
-from gaitlab.training.benchmark import Network, check
+from gaitlab.training.benchmark import MethodEmbedder, check
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.walkers.mocap import MocapSource
@@ -131,7 +131,7 @@ def main() -> None:
         check(experiment, store, p)
     rows = [row for label, table in tables(data.make, store, people, p).items() for row in results(label, 0, "-", table)]
     for name, run, experiment, method in networks:
-        table = seek(Network(experiment, method, run), store, p).table
+        table = seek(MethodEmbedder(experiment, method, run), store, p).table
         rows += results(experiment.name, experiment.seed, name, table, tags_of(name).get("commit", ""))
     print(text(rows))
     if arguments.out:

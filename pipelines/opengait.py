@@ -18,7 +18,7 @@ from gaitlab.guard import guarded
 from gaitlab.interop.opengait import export_state
 from gaitlab.interop.opengait.runs import read_run, write_run
 from gaitlab.runs.folder import run_folder, run_named
-from gaitlab.tracking.runs import Tracker
+from gaitlab.tracking.runs import MlflowTracker
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 
@@ -55,7 +55,7 @@ def bring(arguments: Import) -> None:
         name = f"{arguments.out if plain else folder} --no-tracking"
         write_run(run, folder)
     else:
-        with Tracker.start(run.experiment, data_hash=run.data_hash, system_metrics=False) as tracker:
+        with MlflowTracker.start(run.experiment, data_hash=run.data_hash, system_metrics=False) as tracker:
             folder, name = tracker.folder, tracker.run_id
             write_run(run, folder)
     for note in run.notes:

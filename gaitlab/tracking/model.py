@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from gaitlab.runs import checkpoint
 from gaitlab.tracking import mlflow_store
 from gaitlab.training.network import Network
 from gaitlab.types import Modality
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
 
 HEIGHT = 64
 """Rows of a frame, as ingest makes them."""
@@ -68,7 +71,7 @@ def register(folder: Path, name: str, *, modality: Modality | None = None, uri: 
     return Registered(name, logged, step, (parts, size), load)
 
 
-def _signature(frame: tuple[int, ...], parts: int, size: int) -> Any:
+def _signature(frame: tuple[int, ...], parts: int, size: int) -> "ModelSignature":
     """Frames `h w` or `c h w`; any number of walks, frames and columns."""
     from mlflow.models import ModelSignature
     from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
@@ -85,8 +88,8 @@ def _log(
     checkpoints: Path,
     name: str,
     facts: dict[str, str],
-    config: dict[str, Any],
-    signature: Any,
+    config: dict[str, Modality | None],
+    signature: "ModelSignature",
     example: np.ndarray,
 ) -> str:
     """Version of the model of the folder `checkpoints`, logged under the run if the store has it."""
@@ -97,14 +100,15 @@ def _log(
     try:
         client = mlflow_store.open_store(store)
         run = mlflow_store.find_run(client, facts["run"])
+        source = run.info.run_id if run else None
         family = run.info.experiment_id if run else mlflow_store.experiment_id(client, store)
         with _store_in_use(store):
-            logged = client.create_logged_model(family, name=name, source_run_id=run and run.info.run_id, tags=facts)
+            logged = client.create_logged_model(family, name=name, source_run_id=source, tags=facts)
             info = Model.log(
                 None,
                 mlflow.pyfunc,
                 registered_model_name=name,
-                run_id=run and run.info.run_id,
+                run_id=source,
                 model_id=logged.model_id,
                 python_model=str(Path(__file__).with_name("served.py")),
                 artifacts={"run": str(checkpoints)},

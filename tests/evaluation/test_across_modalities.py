@@ -23,7 +23,7 @@ from gaitlab.experiment import Experiment
 from gaitlab.method import MethodConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.benchmark import Network, check, report
+from gaitlab.training.benchmark import MethodEmbedder, check, report
 from gaitlab.training.embed import embed
 from gaitlab.training.run import LocalRun
 from gaitlab.types import ClipSpec
@@ -79,7 +79,7 @@ def test_each_side_is_embedded_from_its_own_modality(store: Store, run: LocalRun
     torch.manual_seed(0)
     method = tried.method.build(6)
     check(tried, store, CROSSED)
-    network = Network(tried, method, run)
+    network = MethodEmbedder(tried, method, run)
     result, chosen = seek(network, store, CROSSED), select(store.index, CROSSED)
     rows = np.union1d(chosen.probes, chosen.gallery)
     assert set(store.index["split"].iloc[rows]) == {"test"}
