@@ -29,7 +29,8 @@ from gaitlab.evaluation.protocols import retrieval
 from gaitlab.evaluation.sought import seek
 from gaitlab.guard import guarded
 from gaitlab.modules import import_modules
-from gaitlab.reports.results import ResultRow, write_results
+from gaitlab.reports.result_row import ResultRow
+from gaitlab.reports.results import write_results
 from gaitlab.runs.folder import run_folder
 from gaitlab.tracking.mlflow_store import tags_of
 from gaitlab.tracking.provenance import commit, hardware_line

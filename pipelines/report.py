@@ -13,7 +13,8 @@ from experiments import SWEEPS
 from gaitlab.command import Own, called, understood
 from gaitlab.guard import guarded
 from gaitlab.modules import import_modules, offered
-from gaitlab.reports.report import as_run, report
+from gaitlab.reports.report import as_last_run
+from gaitlab.reports.report_files import write_report
 from gaitlab.sweeps.study import Study, remembered
 from gaitlab.sweeps.sweep import Sweep
 
@@ -44,7 +45,7 @@ def main() -> None:
     arguments = understood(lambda: tyro.cli(Arguments, description=__doc__))
     for sweep in chosen(arguments):
         study = Study.read(sweep, arguments.storage)
-        print("\n".join(str(path) for path in report(as_run(sweep, study), study, arguments.out)))
+        print("\n".join(str(path) for path in write_report(as_last_run(sweep, study), study, arguments.out)))
 
 
 if __name__ == "__main__":

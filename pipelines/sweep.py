@@ -72,10 +72,10 @@ def main() -> None:
         return
     sweep, command = parse(sys.argv[1:])
     from gaitlab.cluster.sweep import run_sweep
-    from gaitlab.reports.grid import markdown
-    from gaitlab.reports.report import of_sweep
+    from gaitlab.reports.report import sweep_report
+    from gaitlab.reports.table import markdown
 
-    study, content = run_sweep(
+    study, report = run_sweep(
         sweep,
         typed=shlex.join(word for word in sys.argv[1:] if word not in ("--retry-failed", "--fresh")),
         storage=command.storage,
@@ -83,7 +83,7 @@ def main() -> None:
         retry=command.retry_failed,
         fresh=command.fresh,
     )
-    print("\n\n".join(markdown(grid) for grid in (content or of_sweep(sweep, study)).grids[:2]))
+    print("\n\n".join(markdown(table) for table in (report or sweep_report(sweep, study)).tables[:2]))
     print(f"\nfiles of it: python pipelines/report.py {sweep.name}" + (f" --storage {command.storage}" if command.storage else ""))
 
 

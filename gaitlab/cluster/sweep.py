@@ -25,8 +25,9 @@ from gaitlab.cluster.trial import LOCK, LOG, trial
 from gaitlab.data.shards import open_data
 from gaitlab.experiment import Experiment, ScaleConfig
 from gaitlab.home import home
-from gaitlab.reports.ablation_grids import short
-from gaitlab.reports.report import Content, log_report
+from gaitlab.reports.report import Report
+from gaitlab.reports.report_files import log_report
+from gaitlab.reports.table import short_commit
 from gaitlab.runs.book import finished, note_finished
 from gaitlab.runs.folder import has_config, keep_config, read_config, read_outcome, run_folder
 from gaitlab.sweeps.progress import Progress
@@ -46,7 +47,7 @@ def run_sweep(
     concurrency: int | None = None,
     retry: bool = False,
     fresh: bool = False,
-) -> tuple[Study, Content | None]:
+) -> tuple[Study, Report | None]:
     """Run what is left of the sweep; returns its study, closed, and what it came to, None where nothing is finished.
 
     typed: what was said to `pipelines/sweep.py`, to be told to whoever asks how to go on. concurrency: trials at a time; as many as have
@@ -228,7 +229,7 @@ class _Trials(Searcher):
             child.final(outcome.metrics)
         self.study.begun(trial.number, run)
         self._completed(trial.number, run)
-        commit = short(origins([run])[run].commit)
+        commit = short_commit(origins([run])[run].commit)
         print(f"{experiment.name}, seed {experiment.seed}: run {run} of commit {commit} has it; --fresh repeats it", flush=True)
         self._log()
 

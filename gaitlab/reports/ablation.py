@@ -17,7 +17,7 @@ from gaitlab.tracking.origins import UNKNOWN, Origin, origins
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class SeedRun:
     """A finished run: percent, of the headline and by probe set; seconds are NaN where another sweep's run was taken over."""
 
     row: str
@@ -39,13 +39,13 @@ class Published:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class AblationRow:
     """runs: one a seed, by seed. mean, gain: None where there is nothing to estimate from. set_gains: points by probe set, of seeds that
     both rows have."""
 
     row: str
     baseline: str
-    runs: Sequence[Run]
+    runs: Sequence[SeedRun]
     mean: Estimate | None
     gain: Estimate | None
     set_gains: Mapping[str, float]
@@ -63,7 +63,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class AblationResult:
     """measure: the headline's name, e.g. rank1. sets: probe sets, where they differ from the headline. notes: what lacks and why, and what
     to know besides; one sentence each."""
 
@@ -73,36 +73,36 @@ class Table:
     measure: str
     sets: Sequence[str]
     columns: Sequence[str]
-    rows: Sequence[Row]
+    rows: Sequence[AblationRow]
     source: str
     notes: Sequence[str] = field(default=())
 
     @property
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[SeedRun]:
         return [run for row in self.rows for run in row.runs]
 
 
-def ablation(sweep: Sweep, study: Study) -> Table:
-    """The table of what is finished. ValueError if nothing is."""
+def ablation_result(sweep: Sweep, study: Study) -> AblationResult:
+    """What is finished so far. ValueError if nothing is."""
     if not sweep.goals:
         raise ValueError(f"sweep {sweep.name} tests nothing; give --base.benchmarks, or objectives")
     metric = sweep.goals[0].metric
     protocol, _, measure = metric.rpartition("/")
     trials = study.trials()
-    there, notes = _finished(sweep, trials, study.command)
-    done = [(trial, outcome) for trial, outcome in there if metric in outcome.metrics and math.isfinite(outcome.metrics[metric])]
-    notes += [f"{_name(t)} is left out: it has no figure {metric}." for t, o in there if (t, o) not in done]
+    finished, notes = _finished(sweep, trials, study.command)
+    done = [(trial, outcome) for trial, outcome in finished if metric in outcome.metrics and math.isfinite(outcome.metrics[metric])]
+    notes += [f"{_name(t)} is left out: it has no figure {metric}." for t, o in finished if (t, o) not in done]
     if not done:
         raise ValueError(f"sweep {sweep.name} has no finished run to report; go on with: {study.command}")
     known = origins(trial.run for trial, _ in done)
     sets = _sets(protocol, metric, [outcome for _, outcome in done])
-    runs: dict[str, list[Run]] = {row: [] for row in sweep.rows}
+    runs: dict[str, list[SeedRun]] = {row: [] for row in sweep.rows}
     parts: dict[str, dict[int, Parts]] = {row: {} for row in sweep.rows}
     for trial, outcome in sorted(done, key=lambda both: both[0].seed):
         parts[trial.row][trial.seed] = _parts(outcome, protocol, metric, trial.run)
         runs[trial.row].append(_run(sweep, trial, outcome, f"{protocol}/", metric, sets, known[trial.run]))
     rows = [_row(sweep, row, runs, parts, sets) for row in sweep.rows]
-    return Table(
+    return AblationResult(
         name=sweep.name,
         title=sweep.title or sweep.name,
         protocol=protocol,
@@ -117,13 +117,13 @@ def ablation(sweep: Sweep, study: Study) -> Table:
 
 def causes(trials: Sequence[Trial], command: str) -> list[str]:
     """A sentence for each trial that has no figure, with its cause. command: of the sweep."""
-    said = {"RUNNING": "is running", "WAITING": "waits", "PRUNED": "was stopped early"}
+    states = {"RUNNING": "is running", "WAITING": "waits", "PRUNED": "was stopped early"}
     lines = []
     for trial in trials:
         if trial.state == "FAIL":
             lines.append(f"{_name(trial)} failed: {(trial.cause or 'no cause is known').rstrip('.')}.")
-        elif trial.state in said:
-            lines.append(f"{_name(trial)} {said[trial.state]}.")
+        elif trial.state in states:
+            lines.append(f"{_name(trial)} {states[trial.state]}.")
     if any(trial.state == "FAIL" for trial in trials):
         lines.append(f"To repeat what failed: {command} --retry-failed.")
     return lines
@@ -147,7 +147,7 @@ def _finished(sweep: Sweep, trials: Sequence[Trial], command: str) -> tuple[list
     done: list[tuple[Trial, Summary]] = []
     lacking: list[Trial] = []
     notes: list[str] = []
-    asked = {(row, seed) for row in sweep.rows for seed in sweep.seeds}
+    planned = {(row, seed) for row in sweep.rows for seed in sweep.seeds}
     for row, seed in ((row, seed) for row in sweep.rows for seed in sweep.seeds):
         own = [trial for trial in trials if (trial.row, trial.seed) == (row, seed)]
         complete = [trial for trial in own if trial.state == "COMPLETE"]
@@ -163,7 +163,7 @@ def _finished(sweep: Sweep, trials: Sequence[Trial], command: str) -> tuple[list
             lacking.append(own[-1])
         else:
             notes.append(f"{row}, seed {seed} was never begun.")
-    others = sorted({(t.row, t.seed) for t in trials} - asked)
+    others = sorted({(t.row, t.seed) for t in trials} - planned)
     notes += [f"{row}, seed {seed} is in the study and not in the sweep, so not in the table." for row, seed in others]
     return done, [*causes(lacking, command), *notes]
 
@@ -191,9 +191,9 @@ def _parts(outcome: Summary, protocol: str, metric: str, run: str) -> Parts:
     return of
 
 
-def _run(sweep: Sweep, trial: Trial, outcome: Summary, start: str, metric: str, sets: Sequence[str], origin: Origin) -> Run:
+def _run(sweep: Sweep, trial: Trial, outcome: Summary, start: str, metric: str, sets: Sequence[str], origin: Origin) -> SeedRun:
     config = origin.config if origin.config != UNKNOWN else fingerprint(of_row(sweep, trial.row, trial.seed))
-    return Run(
+    return SeedRun(
         row=trial.row,
         seed=trial.seed,
         run=trial.run,
@@ -204,12 +204,14 @@ def _run(sweep: Sweep, trial: Trial, outcome: Summary, start: str, metric: str, 
     )
 
 
-def _row(sweep: Sweep, row: str, runs: Mapping[str, Sequence[Run]], parts: Mapping[str, Mapping[int, Parts]], sets: Sequence[str]) -> Row:
+def _row(
+    sweep: Sweep, row: str, runs: Mapping[str, Sequence[SeedRun]], parts: Mapping[str, Mapping[int, Parts]], sets: Sequence[str]
+) -> AblationRow:
     baseline = sweep.baseline.get(row, "")
     paired = sorted(parts[row].keys() & parts[baseline].keys()) if baseline else []
     gain = bootstrap.gain(parts[row], parts[baseline]) if paired else None
     ours, theirs = ({run.seed: run.sets for run in runs.get(name, ()) if run.seed in paired} for name in (row, baseline))
-    return Row(
+    return AblationRow(
         row=row,
         baseline=baseline,
         runs=runs[row],
@@ -226,15 +228,15 @@ def _published(figures: Mapping[str, float], row: str, baseline: str, gain: Esti
     return Published(value=value, gain=theirs, difference=(gain.value if gain else math.nan) - theirs)
 
 
-def _unpaired(rows: Sequence[Row], parts: Mapping[str, Mapping[int, Parts]]) -> list[str]:
+def _unpaired(rows: Sequence[AblationRow], parts: Mapping[str, Mapping[int, Parts]]) -> list[str]:
     """Where a gain is not the difference of the two rows' means."""
     lines = []
     for row in (row for row in rows if row.baseline):
         ours, theirs = parts[row.row].keys(), parts[row.baseline].keys()
         both = ", ".join(map(str, sorted(ours & theirs)))
         if ours and theirs and ours != theirs:
-            said = f"is of the seeds that both have ({both})" if both else "cannot be told: they have no seed in common yet"
-            lines.append(f"{row.row}: the gain over {row.baseline} {said}.")
+            limit = f"is of the seeds that both have ({both})" if both else "cannot be told: they have no seed in common yet"
+            lines.append(f"{row.row}: the gain over {row.baseline} {limit}.")
     return lines
 
 

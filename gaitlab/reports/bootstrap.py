@@ -7,7 +7,7 @@ the same seeds, so what is easy for both, or lucky for both, cancels.
 Percentiles of such resamples are right for many seeds only: with three, they hold the truth in 86 % of cases where seeds decide, and in
 99 % where nothing but their interplay with identities does (why: Owen, Annals of Applied Statistics 1, 2007). So the interval has the
 shape of the percentiles and the width of two-way random effects, `2 t error`, with Student's `t` at Satterthwaite's degrees of freedom.
-Its coverage is 93 to 99 % from three seeds on (`tests/sweeps/test_bootstrap.py`), and 88 to 98 % with two.
+Its coverage is 93 to 99 % from three seeds on (`tests/reports/test_bootstrap.py`), and 88 to 98 % with two.
 """
 
 import math

@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gaitlab.evaluation.figures import COLOURS
-from gaitlab.reports.ablation import Row, Table
-from gaitlab.reports.ablation_grids import measure
-from gaitlab.reports.grid import signed
-from gaitlab.reports.search import Found, shown
+from gaitlab.reports.ablation import AblationResult, AblationRow
+from gaitlab.reports.ablation_tables import measure
+from gaitlab.reports.search import SearchResult
+from gaitlab.reports.search_tables import value_text
+from gaitlab.reports.table import signed
 from gaitlab.sweeps.sweep import Choice, Range, Uniform
 
 MORE, LESS, UNCLEAR, QUIET = "#0072b2", "#d55e00", "#777777", "#333333"
@@ -29,20 +30,20 @@ SIGNS = ("D", "s", "^", "v", "P", "X")
 """Markers of published columns."""
 
 
-def of_table(table: Table) -> dict[str, Figure]:
+def ablation_figures(result: AblationResult) -> dict[str, Figure]:
     """Name -> figure; those that have something to show."""
-    figures = {"rows": rows_figure(table)}
-    if any(row.gain for row in table.rows):
-        figures["gains"] = gains_figure(table)
-    if table.sets and any(row.set_gains for row in table.rows):
-        figures["set-gains"] = set_gains_figure(table)
+    figures = {"rows": rows_figure(result)}
+    if any(row.gain for row in result.rows):
+        figures["gains"] = gains_figure(result)
+    if result.sets and any(row.set_gains for row in result.rows):
+        figures["set-gains"] = set_gains_figure(result)
     return figures
 
 
-def rows_figure(table: Table) -> Figure:
+def rows_figure(result: AblationResult) -> Figure:
     """Every row's mean with its 95 % interval, and its single seeds as dots."""
-    figure, axes = _lines([row.row for row in table.rows], f"{measure(table)[0].upper()}{measure(table)[1:]} ({table.protocol})")
-    for y, row in enumerate(table.rows):
+    figure, axes = _lines([row.row for row in result.rows], f"{measure(result)[0].upper()}{measure(result)[1:]} ({result.protocol})")
+    for y, row in enumerate(result.rows):
         if row.mean is None:
             axes.text(0.5, y, "no finished run", transform=axes.get_yaxis_transform(), ha="center", va="center", color=UNCLEAR, fontsize=9)
             continue
@@ -52,24 +53,24 @@ def rows_figure(table: Table) -> Figure:
         axes.plot(row.values, np.full(len(row.runs), y + 0.22), "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
         axes.plot(row.mean.value, y, "o", color=colour, markersize=7.5, markeredgecolor="white", markeredgewidth=1)
         _beside(axes, y, f"{row.mean.value:.1f}", colour)
-    axes.set_xlabel(f"{measure(table)} (%), its 95 % interval; small: single seeds")
+    axes.set_xlabel(f"{measure(result)} (%), its 95 % interval; small: single seeds")
     return figure
 
 
-def gains_figure(table: Table) -> Figure:
+def gains_figure(result: AblationResult) -> Figure:
     """Gains over their baselines with 95 % intervals, against 0, and published gains as hollow markers."""
-    rows = [row for row in table.rows if row.baseline]
+    rows = [row for row in result.rows if row.baseline]
     over = {row.baseline for row in rows}
     names = [row.row if len(over) == 1 else f"{row.row}\nover {row.baseline}" for row in rows]
     title = f"Gain over {next(iter(over))}" if len(over) == 1 else "Gains"
     figure, axes = _lines(names, title)
     axes.axvline(0, color=QUIET, linewidth=1)
-    some = [column for column in table.columns if any(not math.isnan(row.published[column].gain) for row in rows)]
+    some = [column for column in result.columns if any(not math.isnan(row.published[column].gain) for row in rows)]
     for column, sign, colour in zip(some, SIGNS * len(some), _others(len(some)), strict=False):
-        there = [(row.published[column].gain, y) for y, row in enumerate(rows) if not math.isnan(row.published[column].gain)]
+        points = [(row.published[column].gain, y) for y, row in enumerate(rows) if not math.isnan(row.published[column].gain)]
         axes.plot(
-            [x for x, _ in there],
-            [y + 0.24 for _, y in there],
+            [x for x, _ in points],
+            [y + 0.24 for _, y in points],
             sign,
             color="none",
             markeredgecolor=colour,
@@ -84,21 +85,21 @@ def gains_figure(table: Table) -> Figure:
             axes.plot([row.gain.low, row.gain.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
         axes.plot(row.gain.value, y, "o", color=colour, markersize=7.5, markeredgecolor="white", markeredgewidth=1)
         _beside(axes, y, signed(row.gain.value), colour)
-    axes.set_xlabel(f"gain in {measure(table)} (points), its 95 % interval; grey: 0 is inside")
+    axes.set_xlabel(f"gain in {measure(result)} (points), its 95 % interval; grey: 0 is inside")
     if some:
         axes.legend(title="published", loc="upper left", bbox_to_anchor=(1.24, 1.02), frameon=False, fontsize=8, title_fontsize=8)
     return figure
 
 
-def set_gains_figure(table: Table) -> Figure:
+def set_gains_figure(result: AblationResult) -> Figure:
     """Gains by probe set (columns), coloured by sign and size; they have no intervals."""
-    rows = [row for row in table.rows if row.set_gains]
-    values = np.array([[row.set_gains[name] for name in table.sets] for row in rows])
+    rows = [row for row in result.rows if row.set_gains]
+    values = np.array([[row.set_gains[name] for name in result.sets] for row in rows])
     most = max(1.0, float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0)
-    figure = Figure(figsize=(2.6 + 0.72 * len(table.sets), 1.3 + 0.36 * len(rows)), dpi=120, layout="constrained")
+    figure = Figure(figsize=(2.6 + 0.72 * len(result.sets), 1.3 + 0.36 * len(rows)), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.imshow(values, cmap=DIVERGING, vmin=-most, vmax=most, aspect="auto")
-    axes.set_xticks(range(len(table.sets)), table.sets, rotation=30, ha="right")
+    axes.set_xticks(range(len(result.sets)), result.sets, rotation=30, ha="right")
     axes.set_yticks(range(len(rows)), [row.row for row in rows])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -108,28 +109,30 @@ def set_gains_figure(table: Table) -> Figure:
     return figure
 
 
-def of_search(found: Found) -> dict[str, Figure]:
+def search_figures(result: SearchResult) -> dict[str, Figure]:
     """Name -> figure; those that have something to show."""
-    figures = {"history": history_figure(found)}
-    if len(found.trials) > 1:
-        figures["fields"] = fields_figure(found)
-    if any(found.importances.values()):
-        figures["importances"] = importances_figure(found)
-    if len(found.goals) > 1:
-        figures["front"] = front_figure(found)
+    figures = {"history": history_figure(result)}
+    if len(result.trials) > 1:
+        figures["fields"] = fields_figure(result)
+    if any(result.importances.values()):
+        figures["importances"] = importances_figure(result)
+    if len(result.goals) > 1:
+        figures["front"] = front_figure(result)
     return figures
 
 
-def history_figure(found: Found) -> Figure:
+def history_figure(result: SearchResult) -> Figure:
     """Every goal's value against the trial's number, and the best so far; hollow: the last score of a trial that was stopped early."""
-    figure = Figure(figsize=(5.9, 0.6 + 2.4 * len(found.goals)), dpi=120, layout="constrained")
+    figure = Figure(figsize=(5.9, 0.6 + 2.4 * len(result.goals)), dpi=120, layout="constrained")
     figure.suptitle("History", x=0.01, ha="left", fontweight="bold")
-    numbers = [trial.number for trial in found.trials]
-    for i, (axes, goal) in enumerate(zip(figure.subplots(len(found.goals), 1, sharex=True, squeeze=False)[:, 0], found.goals, strict=True)):
-        values = [trial.values[i] for trial in found.trials]
+    numbers = [trial.number for trial in result.trials]
+    for i, (axes, goal) in enumerate(
+        zip(figure.subplots(len(result.goals), 1, sharex=True, squeeze=False)[:, 0], result.goals, strict=True)
+    ):
+        values = [trial.values[i] for trial in result.trials]
         best = (np.maximum if goal.goal == "maximize" else np.minimum).accumulate(values)
         axes.plot(numbers, values, "o", color=MORE, alpha=0.6, markersize=5, markeredgewidth=0, label="trial")
-        if i == 0 and (scored := {n: at[1] for n, at in found.stopped.items() if at}):
+        if i == 0 and (scored := {n: at[1] for n, at in result.stopped.items() if at}):
             axes.plot(
                 list(scored), list(scored.values()), "o", color="none", markeredgecolor="#b0b0b0", markersize=5, label="stopped early"
             )
@@ -142,38 +145,38 @@ def history_figure(found: Found) -> Figure:
     return figure
 
 
-def fields_figure(found: Found) -> Figure:
+def fields_figure(result: SearchResult) -> Figure:
     """Parallel coordinates: a line for each trial through its values, coloured by the first goal; the best one thick."""
-    paths, ranked = list(found.space), found.ranked()
+    paths, ranked = list(result.space), result.ranked()
     figure = Figure(figsize=(max(5.9, 1.2 + 1.1 * (len(paths) + 1)), 4.2), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.set_title("Fields of the trials, the best one thick", loc="left", fontweight="bold", pad=14)
     values = np.array([trial.values[0] for trial in ranked])
     low, high = float(values.min()), float(values.max()) if values.max() > values.min() else float(values.min()) + 1
     better = (values - low) / (high - low)
-    if found.goals[0].goal == "minimize":
+    if result.goals[0].goal == "minimize":
         better = 1 - better
     lines = [
-        [(x, _place(found.space[path], trial.point[path])) for x, path in enumerate(paths) if path in trial.point] + [(len(paths), height)]
+        [(x, _place(result.space[path], trial.point[path])) for x, path in enumerate(paths) if path in trial.point] + [(len(paths), height)]
         for trial, height in zip(ranked, (values - low) / (high - low), strict=True)
     ]
     colours = colormaps["viridis"](0.92 * (1 - better))
     axes.add_collection(LineCollection(lines[:0:-1], colors=colours[:0:-1], linewidths=1.1, alpha=0.7))
     axes.add_collection(LineCollection(lines[:1], colors=colours[:1], linewidths=3))
     for x, path in enumerate(paths):
-        _scale(axes, x, found.space[path])
+        _scale(axes, x, result.space[path])
     _marks(axes, len(paths), [(0.0, f"{low:.1f}"), (1.0, f"{high:.1f}")])
-    axes.set_xticks(range(len(paths) + 1), [*(_folded(path) for path in paths), _folded(found.goals[0].metric)], fontsize=8)
+    axes.set_xticks(range(len(paths) + 1), [*(_folded(path) for path in paths), _folded(result.goals[0].metric)], fontsize=8)
     axes.set(xlim=(-0.25, len(paths) + 0.45), ylim=(-0.06, 1.06), yticks=[])
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return figure
 
 
-def importances_figure(found: Found) -> Figure:
+def importances_figure(result: SearchResult) -> Figure:
     """Shares of what the fields explain, a bar for each goal."""
-    goals = [(metric, shares) for metric, shares in found.importances.items() if shares]
-    paths = sorted(found.space, key=lambda path: -max(shares.get(path, 0.0) for _, shares in goals))
+    goals = [(metric, shares) for metric, shares in result.importances.items() if shares]
+    paths = sorted(result.space, key=lambda path: -max(shares.get(path, 0.0) for _, shares in goals))
     figure, axes = _lines(paths, "What matters")
     height = 0.8 / len(goals)
     for i, (metric, shares) in enumerate(goals):
@@ -189,19 +192,19 @@ def importances_figure(found: Found) -> Figure:
     return figure
 
 
-def front_figure(found: Found) -> Figure:
+def front_figure(result: SearchResult) -> Figure:
     """The first two goals against each other; the trials that nothing dominates are joined and numbered."""
     figure = Figure(figsize=(5.9, 4.2), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.set_title("Pareto front", loc="left", fontweight="bold")
     _plain(axes, "both")
-    front = sorted((t for t in found.trials if t.number in found.front), key=lambda t: t.values[1])
-    rest = [t for t in found.trials if t.number not in found.front]
+    front = sorted((t for t in result.trials if t.number in result.front), key=lambda t: t.values[1])
+    rest = [t for t in result.trials if t.number not in result.front]
     axes.plot([t.values[1] for t in rest], [t.values[0] for t in rest], "o", color="#b0b0b0", markersize=5, label="dominated")
     axes.plot([t.values[1] for t in front], [t.values[0] for t in front], "o-", color=MORE, markersize=7, linewidth=1.4, label="front")
     for trial in front:
         axes.annotate(str(trial.number), (trial.values[1], trial.values[0]), (4, 5), textcoords="offset points", fontsize=8, color=MORE)
-    axes.set(ylabel=found.goals[0].metric, xlabel=found.goals[1].metric)
+    axes.set(ylabel=result.goals[0].metric, xlabel=result.goals[1].metric)
     axes.margins(0.08)
     axes.legend(frameon=False, loc="best", fontsize=8)
     return figure
@@ -232,7 +235,7 @@ def _beside(axes: Axes, y: float, text: str, colour: str) -> None:
     axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=10, fontweight="bold", color=colour)
 
 
-def _colour(row: Row) -> str:
+def _colour(row: AblationRow) -> str:
     if row.gain is None or not row.gain.certain:
         return UNCLEAR
     return MORE if row.gain.value > 0 else LESS
@@ -259,9 +262,9 @@ def _place(range_: Range, value: object) -> float:
 
 def _scale(axes: Axes, x: int, range_: Range) -> None:
     if isinstance(range_, Choice):
-        _marks(axes, x, [(_place(range_, value), shown(value)) for value in range_.values])
+        _marks(axes, x, [(_place(range_, value), value_text(value)) for value in range_.values])
     else:
-        _marks(axes, x, [(0.0, shown(range_.low)), (1.0, shown(range_.high))])
+        _marks(axes, x, [(0.0, value_text(range_.low)), (1.0, value_text(range_.high))])
 
 
 def _marks(axes: Axes, x: int, at: Sequence[tuple[float, str]]) -> None:

@@ -3,12 +3,12 @@
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from gaitlab.reports.grid import Grid, to_html
+from gaitlab.reports.report import Report
+from gaitlab.reports.table import to_html
 
 STYLE = """
 :root { color-scheme: light; }
@@ -35,46 +35,37 @@ img { max-width: 100%; height: auto; }
 .pictures { display: flex; flex-wrap: wrap; gap: 0 1.5rem; align-items: flex-start; }
 code, pre { font-size: .85rem; background: #f4f4f4; border-radius: 3px; }
 pre { padding: .7rem 1rem; overflow-x: auto; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: .9rem; }
+dl { display: table; table-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: .9rem; }
 dt { color: #666; } dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 40rem) { body { padding: .8rem; } table { font-size: .8rem; } th, td { padding: .25rem .45rem; } dl { display: block; } }
 """
 
 
-def page(
-    title: str,
-    about: str,
-    grids: Sequence[Grid],
-    figures: Mapping[str, Figure],
-    notes: Sequence[str],
-    facts: Mapping[str, str],
-    repeat: str,
-) -> str:
-    """about: a line under the title. figures: name -> figure, all above the second grid. notes: what lacks, and why. facts: term -> what
-    it is here. repeat: what to type."""
-    pictures = "".join(f"<figure>{picture(figure, name)}</figure>" for name, figure in figures.items())
-    lacking = f"<ul class='lacking'>{''.join(f'<li>{html.escape(note)}</li>' for note in notes)}</ul>" if notes else ""
-    first, *others = (to_html(grid) for grid in grids)
-    terms = "".join(f"<dt>{html.escape(term)}</dt><dd>{html.escape(fact)}</dd>" for term, fact in facts.items())
+def page(report: Report) -> str:
+    """The first table, the notes, all figures, the other tables, and what to type."""
+    pictures = "".join(f"<figure>{picture(figure, name)}</figure>" for name, figure in report.figures.items())
+    notes = f"<ul class='lacking'>{''.join(f'<li>{html.escape(note)}</li>' for note in report.notes)}</ul>" if report.notes else ""
+    first, *others = (to_html(table) for table in report.tables)
+    terms = "".join(f"<dt>{html.escape(term)}</dt><dd>{html.escape(fact)}</dd>" for term, fact in report.facts.items())
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(title)}</title>
+<title>{html.escape(report.title)}</title>
 <link rel="icon" href="data:,">
 <style>{STYLE}</style>
 </head>
 <body>
-<h1>{html.escape(title)}</h1>
-<p class="about">{html.escape(about)}</p>
+<h1>{html.escape(report.title)}</h1>
+<p class="about">{html.escape(report.about)}</p>
 {first}
-{lacking}
+{notes}
 <div class="pictures">{pictures}</div>
 {"".join(others)}
 <section><h2>Where it comes from</h2><dl>{terms}</dl>
 <p>Again, or further:</p>
-<pre>{html.escape(repeat)}</pre></section>
+<pre>{html.escape(report.repeat)}</pre></section>
 </body>
 </html>
 """

@@ -1,6 +1,5 @@
 """What a search came to: its best trials, which fields mattered, and for several objectives the front that nothing dominates."""
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,19 +8,17 @@ import optuna
 
 from gaitlab.config import fingerprint
 from gaitlab.reports.ablation import causes, provenance_notes
-from gaitlab.reports.ablation_grids import short
-from gaitlab.reports.grid import Grid, number
+from gaitlab.reports.table import number
 from gaitlab.sweeps.study import Study, Trial
-from gaitlab.sweeps.sweep import Objective, Range, Sweep, label, of_point
+from gaitlab.sweeps.sweep import Objective, Range, Sweep, of_point
 from gaitlab.tracking.origins import UNKNOWN, Origin, origins
 
-BEST = 10
 WEIGHED = 8
 """Finished trials from which importances are told."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """trials: finished ones, by number; a value for each goal. stopped: number of a trial that was stopped early -> its last step and its
     score there, where the study was told. front: numbers of finished trials. importances: goal's metric -> field's path -> share of what
     the fields explain (they sum to 1); nothing for a goal that too few trials tell about."""
@@ -44,7 +41,7 @@ class Found:
         return sorted(self.trials, key=lambda trial: (sign * trial.values[0], trial.number))
 
 
-def search(sweep: Sweep, study: Study) -> Found:
+def search_result(sweep: Sweep, study: Study) -> SearchResult:
     """What is finished so far. ValueError if nothing is."""
     trials = study.trials()
     done = [trial for trial in trials if trial.state == "COMPLETE"]
@@ -65,7 +62,7 @@ def search(sweep: Sweep, study: Study) -> Found:
         for metric, shares in importances.items()
         if not shares
     ]
-    return Found(
+    return SearchResult(
         name=sweep.name,
         title=sweep.title or sweep.name,
         goals=sweep.goals,
@@ -101,53 +98,3 @@ def _stopped(study: optuna.Study) -> dict[int, tuple[int, float] | None]:
 
 def _config(sweep: Sweep, trial: Trial, origin: Origin) -> str:
     return origin.config if origin.config != UNKNOWN else fingerprint(of_point(sweep, trial.number, trial.point, trial.seed))
-
-
-def grids(found: Found) -> list[Grid]:
-    """Best trials, the front, importances, runs."""
-    some = [_trials(found, "best", f"Best trials, by {found.goals[0].metric}", found.ranked()[:BEST])]
-    if found.front:
-        front = sorted((t for t in found.trials if t.number in found.front), key=lambda t: tuple(t.values))
-        note = "Of each of these trials no other is as good in all goals and better in one."
-        some.append(_trials(found, "front", "Pareto front", front, note))
-    if any(found.importances.values()):
-        some.append(_shares(found))
-    return [*some, _runs(found)]
-
-
-def _trials(found: Found, name: str, title: str, trials: Sequence[Trial], note: str = "") -> Grid:
-    goals = [f"{goal.metric} ({'most' if goal.goal == 'maximize' else 'least'})" for goal in found.goals]
-    lines = [
-        [
-            str(t.number),
-            *(number(value) for value in t.values),
-            *(shown(t.point[path]) if path in t.point else "–" for path in found.space),
-            str(t.seed),
-            f"{t.seconds:.0f}" if t.seconds > 1 else "–",
-        ]
-        for t in trials
-    ]
-    return Grid(name=name, title=title, head=["trial", *goals, *found.space, "seed", "seconds"], lines=lines, note=note)
-
-
-def shown(value: object) -> str:
-    """A drawn value, numbers with four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else label(value)
-
-
-def _shares(found: Found) -> Grid:
-    paths = sorted(found.space, key=lambda path: -max(shares.get(path, 0.0) for shares in found.importances.values()))
-    lines = [[path, *(number(shares.get(path, math.nan)) for shares in found.importances.values())] for path in paths]
-    note = "Share of what the fields explain of the difference between good trials and all (PED-ANOVA); rough below some 50 trials."
-    return Grid(name="importances", title="What matters", head=["", *found.importances], lines=lines, note=note)
-
-
-def _runs(found: Found) -> Grid:
-    lines = []
-    for t in found.trials:
-        origin = found.origins[t.run]
-        cells = [number(value) for value in t.values]
-        lines.append([str(t.number), str(t.seed), *cells, t.run, short(origin.commit), found.configs[t.number], origin.hardware])
-    first = 2 + len(found.goals)
-    head = ["trial", "seed", *(goal.metric for goal in found.goals), "run", "commit", "config", "hardware"]
-    return Grid(name="runs", title="Runs", head=head, lines=lines, words=frozenset(range(first, first + 4)))

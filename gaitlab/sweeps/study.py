@@ -148,7 +148,7 @@ class Study:
         """The trial to start now: one that was left running, else one that waits or a newly drawn one; None if there is none."""
         if self._left:
             self._set(self._left[0], RESUMED, True)
-            return self._given(self._left.pop(0))
+            return self._hand_out(self._left.pop(0))
         for _ in range(DRAWS):
             states = [t.state for t in self.trials()]
             waiting = states.count("WAITING")
@@ -158,7 +158,7 @@ class Study:
             if SEED not in self.optuna.get_trials(deepcopy=False)[number].user_attrs:  # a search's trial that is no retry
                 self._set(number, SEED, self._turn(number))
             if not self._repeats(number):
-                return self._given(number)
+                return self._hand_out(number)
             self.failed(number, REPEATED)
         return None
 
@@ -192,11 +192,11 @@ class Study:
         """An ablation's failed trials wait again, and a search's points are drawn again; returns how many."""
         known = self.optuna.get_trials(deepcopy=False)  # one that waits has its point among Optuna's own attributes
         points = [frozen.params or frozen.system_attrs.get("fixed_params", {}) for frozen in known]
-        asked = [(t.state, (t.row, t.seed, points[t.number])) for t in self.trials()]
-        done = [what for state, what in asked if state != "FAIL"]
-        again = [what for state, what in asked if state == "FAIL" and what not in done]
-        for what in again:
-            self._wait(*what)
+        trials = [(t.state, (t.row, t.seed, points[t.number])) for t in self.trials()]
+        not_failed = [trial for state, trial in trials if state != "FAIL"]
+        again = [trial for state, trial in trials if state == "FAIL" and trial not in not_failed]
+        for trial in again:
+            self._wait(*trial)
         return len(again)
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -215,10 +215,10 @@ class Study:
 
     def _enqueue(self) -> None:
         """Every line of an ablation with every seed, once; those that wait are asked for in this order."""
-        there = {(t.row, t.seed) for t in self.trials()}
+        known = {(t.row, t.seed) for t in self.trials()}
         for seed in self.sweep.seeds:
             for row in self.sweep.rows:
-                if (row, seed) not in there:
+                if (row, seed) not in known:
                     self._wait(row, seed, {})
 
     def _wait(self, row: str, seed: int, point: dict[str, Any]) -> None:
@@ -231,7 +231,7 @@ class Study:
         points = [(t.state.name, t.user_attrs.get(SEED), t.params) for t in self.optuna.get_trials(deepcopy=False)[: number + 1]]
         return any(points[number][1:] == (seed, point) for state, seed, point in points[:number] if state not in ("FAIL", "WAITING"))
 
-    def _given(self, number: int) -> tuple[Trial, Experiment]:
+    def _hand_out(self, number: int) -> tuple[Trial, Experiment]:
         trial = self._trial(self.optuna.get_trials(deepcopy=False)[number])
         if self.sweep.rows:
             return trial, of_row(self.sweep, trial.row, trial.seed)

@@ -186,10 +186,9 @@ def _corner(range_: Range, i: int) -> Any:
 
 
 def _judged_by_validation(sweep: Sweep) -> None:
-    asked = sweep.base.validation
-    if asked is None:
+    if sweep.base.validation is None:
         raise ValueError(f"sweep {sweep.name} chooses, so it needs people to choose by: --base.validation walkers@validation, say")
-    chooser = protocol(asked)
+    chooser = protocol(sweep.base.validation)
     if chooser.split != "validation":
         raise ValueError(
             f"sweep {sweep.name} would choose by {chooser.split} identities; give --base.validation {chooser.name.split('@')[0]}@validation"

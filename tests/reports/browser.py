@@ -18,8 +18,8 @@ FLAGS = [
 def chromium() -> str:
     """The browser; skips where there is none."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     pytest.skip("no chromium, chromium-browser or google-chrome on PATH; apt-get install chromium")
 
 

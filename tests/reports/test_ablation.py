@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gaitlab.reports import ablation_grids
-from gaitlab.reports import search as found
-from gaitlab.reports.ablation import ablation
-from gaitlab.reports.grid import Grid, latex, markdown, spread, tex, to_html
-from gaitlab.reports.search import search
+from gaitlab.reports.ablation import ablation_result
+from gaitlab.reports.ablation_tables import ablation_tables
+from gaitlab.reports.search import search_result
+from gaitlab.reports.search_tables import search_tables
+from gaitlab.reports.table import Table, latex, markdown, spread, tex, to_html
 from gaitlab.runs.folder import OUTCOME, run_folder
 from gaitlab.sweeps.study import Study
 from gaitlab.tracking.origins import Origin, origins
@@ -24,9 +24,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def test_numbers_of_a_table_are_those_of_its_runs(done: Study) -> None:
-    table = ablation(ABLATION, done)
-    assert (table.protocol, table.measure, table.sets, table.columns) == ("walkers", "rank1", list(SETS), ["SUSTech1K", "CCPG"])
-    for row in table.rows:
+    result = ablation_result(ABLATION, done)
+    assert (result.protocol, result.measure, result.sets, result.columns) == ("walkers", "rank1", list(SETS), ["SUSTech1K", "CCPG"])
+    for row in result.rows:
         theirs = [outcome(row.row, seed) for seed in (0, 1, 2)]
         values = [o.metrics["walkers/rank1"] for o in theirs]
         assert row.values == values
@@ -34,7 +34,7 @@ def test_numbers_of_a_table_are_those_of_its_runs(done: Study) -> None:
         assert row.mean.value == pytest.approx(np.mean(values))
         assert (row.mean.n_identities, row.mean.n_seeds) == (PEOPLE, 3)
         assert row.mean.low < row.mean.value < row.mean.high
-    base, half, whole = table.rows
+    base, half, whole = result.rows
     assert base.gain is None
     for row in (half, whole):
         assert row.gain is not None
@@ -47,20 +47,20 @@ def test_numbers_of_a_table_are_those_of_its_runs(done: Study) -> None:
     assert (there.value, there.gain) == (83.8, pytest.approx(6.4))
     assert there.difference == pytest.approx(whole.gain.value - 6.4)
     assert math.isnan(half.published["CCPG"].value)
-    assert not [note for note in table.notes if "left out" in note or "failed" in note]
+    assert not [note for note in result.notes if "left out" in note or "failed" in note]
 
 
 def test_what_lacks_is_named_with_its_cause(tmp_path: Path) -> None:
     study = run_all(ABLATION, sqlite(tmp_path), failing=[("half", 2)], left=[("whole + 50 %", 1)])
     gone = next(t for t in study.trials() if (t.row, t.seed) == ("base_line", 0))
     (run_folder(gone.run) / OUTCOME).unlink()
-    notes = "\n".join(ablation(ABLATION, study).notes)
+    notes = "\n".join(ablation_result(ABLATION, study).notes)
     assert "half, seed 2 (trial 7) failed: ValueError: loss is nan; lower the rate." in notes
     assert "whole + 50 %, seed 1 (trial 5) is running." in notes
     assert f"base_line, seed 0 is left out: its folder {run_folder(gone.run)} has no figures any more." in notes
     assert "To repeat what failed: python pipelines/sweep.py parts --retry-failed." in notes
     assert "half: the gain over base_line is of the seeds that both have (1)." in notes
-    longer = ablation(replace(ABLATION, rows={**ABLATION.rows, "new": {}}, seeds=(0, 1, 3)), study)
+    longer = ablation_result(replace(ABLATION, rows={**ABLATION.rows, "new": {}}, seeds=(0, 1, 3)), study)
     assert [row.row for row in longer.rows] == [*ABLATION.rows, "new"]
     assert "new, seed 0 was never begun." in longer.notes
     assert "half, seed 3 was never begun." in longer.notes
@@ -72,18 +72,18 @@ def test_a_repeated_failure_is_not_forgotten(tmp_path: Path) -> None:
     again = Study.open(ABLATION, sqlite(tmp_path))
     assert again.retry_failed() == 1
     again.close()
-    table = ablation(ABLATION, run_all(ABLATION, sqlite(tmp_path)))
-    assert "half, seed 2 (trial 7) failed first (ValueError: loss is nan; lower the rate) and was repeated." in table.notes
-    assert len(table.rows[1].runs) == 3
+    result = ablation_result(ABLATION, run_all(ABLATION, sqlite(tmp_path)))
+    assert "half, seed 2 (trial 7) failed first (ValueError: loss is nan; lower the rate) and was repeated." in result.notes
+    assert len(result.rows[1].runs) == 3
 
 
 def test_one_seed_says_what_its_interval_covers(tmp_path: Path) -> None:
     sweep = replace(ABLATION, seeds=(0,))
-    table = ablation(sweep, run_all(sweep, sqlite(tmp_path)))
-    gains = ablation_grids.grids(table)[0]
+    result = ablation_result(sweep, run_all(sweep, sqlite(tmp_path)))
+    gains = ablation_tables(result)[0]
     assert f"The 95 % intervals draw identities only anew ({PEOPLE} identities)." in gains.note
     assert "±" not in gains.lines[0][1]
-    certainty = next(grid for grid in ablation_grids.grids(table) if grid.name == "certainty")
+    certainty = next(table for table in ablation_tables(result) if table.name == "certainty")
     assert certainty.lines[0][3:7] == ["–", "–", "–", "–"]
 
 
@@ -92,17 +92,17 @@ def test_damaged_and_unfinished_is_refused(done: Study, tmp_path: Path) -> None:
     whole = file.read_text()
     file.write_text(whole.replace('"walkers/rank1": ', '"walkers/rank1": 1'))
     with pytest.raises(ValueError, match=r"outcome.json is damaged \(its people have 60.93 %, it says .*\); delete it, and the run is te"):
-        ablation(ABLATION, done)
+        ablation_result(ABLATION, done)
     file.write_text(whole)
     sweep = replace(ABLATION, name="none", seeds=(0,))
     none = run_all(sweep, sqlite(tmp_path), failing=[(row, 0) for row in ABLATION.rows])
     with pytest.raises(ValueError, match=r"sweep none has no finished run to report; go on with: python pipelines/sweep.py none"):
-        ablation(sweep, none)
+        ablation_result(sweep, none)
 
 
 def test_a_search_is_ranked_and_its_fields_weighed(tmp_path: Path) -> None:
     sweep, study = searched(sqlite(tmp_path), goals=1)
-    result = search(sweep, study)
+    result = search_result(sweep, study)
     values = [trial.values[0] for trial in result.ranked()]
     assert values == sorted(values, reverse=True)
     assert len(values) == 14
@@ -112,7 +112,7 @@ def test_a_search_is_ranked_and_its_fields_weighed(tmp_path: Path) -> None:
     shares = result.importances["walkers@validation/rank1"]
     assert sum(shares.values()) == pytest.approx(1)
     assert max(shares, key=shares.__getitem__) in ("optim.lr", "train.steps")
-    best = found.grids(result)[0]
+    best = search_tables(result)[0]
     assert len(best.lines) == 10
     assert best.lines[0][1] == f"{values[0]:.2f}"
     assert not result.front
@@ -120,29 +120,31 @@ def test_a_search_is_ranked_and_its_fields_weighed(tmp_path: Path) -> None:
 
 def test_few_trials_tell_nothing_about_fields(tmp_path: Path) -> None:
     sweep, study = searched(sqlite(tmp_path), goals=1, trials=8)
-    result = search(sweep, study)
+    result = search_result(sweep, study)
     assert result.importances == {"walkers@validation/rank1": {}}
     assert "Too few finished trials to say what matters for walkers@validation/rank1 (there are 6)." in result.notes
 
 
 def test_of_the_front_nothing_is_dominated(tmp_path: Path) -> None:
     sweep, study = searched(sqlite(tmp_path), goals=2)
-    result = search(sweep, study)
+    result = search_result(sweep, study)
     by_loop = [
         a.number
         for a in result.trials
         if not any(b.values[0] >= a.values[0] and b.values[1] <= a.values[1] and b.values != a.values for b in result.trials)
     ]
     assert sorted(result.front) == by_loop
-    assert [grid.name for grid in found.grids(result)] == ["best", "front", "importances", "runs"]
+    assert [table.name for table in search_tables(result)] == ["best", "front", "importances", "runs"]
 
 
 def test_cells_are_the_same_in_every_form_and_escaped() -> None:
-    grid = Grid(name="g", title="50 % & more", head=["", "a_b"], lines=[["x|y <z>", "[−1.00, +2.00]"]], marks={(0, 1): "less"}, note="{n}")
-    assert markdown(grid) == "### 50 % & more\n\n|  | a_b |\n| --- | ---: |\n| x\\|y <z> | **[−1.00, +2.00]** |\n\n{n}"
-    assert r"x\textbar{}y \textless{}z\textgreater{} & \textbf{[$-$1.00, +2.00]} \\" in latex(grid)
-    assert r"\caption{50 \% \& more. \{n\}}" in latex(grid)
-    assert "<td class='words'>x|y &lt;z&gt;</td><td class='less'>[−1.00, +2.00]</td>" in to_html(grid)
+    table = Table(
+        name="g", title="50 % & more", head=["", "a_b"], lines=[["x|y <z>", "[−1.00, +2.00]"]], marks={(0, 1): "less"}, note="{n}"
+    )
+    assert markdown(table) == "### 50 % & more\n\n|  | a_b |\n| --- | ---: |\n| x\\|y <z> | **[−1.00, +2.00]** |\n\n{n}"
+    assert r"x\textbar{}y \textless{}z\textgreater{} & \textbf{[$-$1.00, +2.00]} \\" in latex(table)
+    assert r"\caption{50 \% \& more. \{n\}}" in latex(table)
+    assert "<td class='words'>x|y &lt;z&gt;</td><td class='less'>[−1.00, +2.00]</td>" in to_html(table)
     assert tex("a --b_c \\ 3²") == r"a -{}-b\_c \textbackslash{} 3\textsuperscript{2}"
     assert (spread([]), spread([1.0]), spread([1.0, 2.0])) == ("–", "1.00", "1.50 ± 0.71")
 

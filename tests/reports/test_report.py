@@ -17,11 +17,13 @@ from pathlib import Path
 import pytest
 
 from gaitlab.config import fingerprint
-from gaitlab.reports import ablation_grids, figures
-from gaitlab.reports.ablation import ablation
-from gaitlab.reports.report import as_run, log_report, notes, of_sweep, report
+from gaitlab.reports import figures
+from gaitlab.reports.ablation import ablation_result
+from gaitlab.reports.ablation_tables import ablation_tables
+from gaitlab.reports.report import as_last_run, sweep_report
+from gaitlab.reports.report_files import log_report, markdown_notes, write_report
 from gaitlab.reports.results import read_results
-from gaitlab.reports.search import search
+from gaitlab.reports.search import search_result
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import of_row
 from gaitlab.tracking import provenance
@@ -58,11 +60,11 @@ def numbers(text: str) -> set[str]:
 
 
 def test_every_form_has_the_same_numbers(study: Study, tmp_path: Path) -> None:
-    paths = dict(zip(("md", "json", "tex", "html"), report(ABLATION, study, tmp_path / "results"), strict=True))
+    paths = dict(zip(("md", "json", "tex", "html"), write_report(ABLATION, study, tmp_path / "results"), strict=True))
     assert [path.name for path in paths.values()] == ["parts.md", "parts.json", "parts.tex", "parts.html"]
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["parts.html", "parts.json", "parts.md", "parts.tex"]
-    content = of_sweep(ABLATION, study)
-    cells = {grid.name: numbers(" ".join(cell for line in grid.lines for cell in line)) for grid in content.grids}
+    report = sweep_report(ABLATION, study)
+    cells = {table.name: numbers(" ".join(cell for line in table.lines for cell in line)) for table in report.tables}
     text = {form: path.read_text().replace("$-$", "−") for form, path in paths.items()}
     for name, those in cells.items():
         assert those <= numbers(text["html"])
@@ -80,12 +82,12 @@ def test_every_form_has_the_same_numbers(study: Study, tmp_path: Path) -> None:
     for form in text.values():
         assert "loss is nan; lower the rate" in form
         assert "pipelines/report.py parts" in form
-    assert json.loads(text["json"])["notes"] == notes(content)
+    assert json.loads(text["json"])["notes"] == markdown_notes(report)
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex; apt-get install texlive-latex-recommended")
 def test_latex_sets_every_table_on_its_page(study: Study, tmp_path: Path) -> None:
-    table = report(ABLATION, study, tmp_path)[2]
+    table = write_report(ABLATION, study, tmp_path)[2]
     (tmp_path / "paper.tex").write_text(
         rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}\input{{{table}}}\end{{document}}"
     )
@@ -96,19 +98,19 @@ def test_latex_sets_every_table_on_its_page(study: Study, tmp_path: Path) -> Non
 
 
 def test_runs_in_the_store_have_their_commit_and_hardware(study: Study, tmp_path: Path) -> None:
-    first = next(r for r in read_results(report(ABLATION, study, tmp_path)[1]) if (r.row, r.seed) == ("half", 0))
+    first = next(r for r in read_results(write_report(ABLATION, study, tmp_path)[1]) if (r.row, r.seed) == ("half", 0))
     assert (first.commit, first.hardware) == (provenance.commit(), provenance.hardware_line())
-    runs = {(r.row, r.seed): r.origin for r in ablation(ABLATION, study).runs}
+    runs = {(r.row, r.seed): r.origin for r in ablation_result(ABLATION, study).runs}
     assert runs["half", 0].config == fingerprint(of_row(ABLATION, "half", 0))
     assert runs["half", 1].commit == "unknown"
     assert runs["half", 1].config == fingerprint(of_row(ABLATION, "half", 1))
-    assert "Of 5 of 8 runs the tracking store knows nothing; commit and hardware are unknown." in ablation(ABLATION, study).notes
+    assert "Of 5 of 8 runs the tracking store knows nothing; commit and hardware are unknown." in ablation_result(ABLATION, study).notes
 
 
 def test_a_page_needs_nothing_else(study: Study, tmp_path: Path) -> None:
-    page = report(ABLATION, study, tmp_path)[3].read_text()
-    assert page == report(ABLATION, study, tmp_path)[3].read_text()
-    assert page.count("<img ") == len(figures.of_table(ablation(ABLATION, study))) == 3
+    page = write_report(ABLATION, study, tmp_path)[3].read_text()
+    assert page == write_report(ABLATION, study, tmp_path)[3].read_text()
+    assert page.count("<img ") == len(figures.ablation_figures(ablation_result(ABLATION, study))) == 3
     assert not re.findall(r"(?:src|href)=[\"'](?!data:)", page)
     assert "url(" not in page
     assert "@import" not in page
@@ -120,26 +122,26 @@ def test_a_sweep_without_a_finished_run_writes_nothing(tmp_path: Path) -> None:
     sweep = replace(ABLATION, name="nothing", seeds=(0,))
     empty = run_all(sweep, sqlite(tmp_path), failing=[(row, 0) for row in sweep.rows])
     with pytest.raises(ValueError, match="no finished run"):
-        report(sweep, empty, tmp_path / "results")
+        write_report(sweep, empty, tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 
 def test_seeds_of_the_command_line_are_reported(study: Study) -> None:
     fewer = replace(ABLATION, seeds=(0,), title="New title")
-    assert as_run(fewer, study) == replace(ABLATION, title="New title")
+    assert as_last_run(fewer, study) == replace(ABLATION, title="New title")
 
 
 @pytest.mark.parametrize("goals", [1, 2])
 def test_a_search_is_reported(goals: int, tmp_path: Path) -> None:
     sweep, made = searched(sqlite(tmp_path), goals=goals)
-    _, data, *_, page = report(sweep, made, tmp_path)
-    found = search(sweep, made)
+    _, data, *_, page = write_report(sweep, made, tmp_path)
+    result = search_result(sweep, made)
     assert [(r.row, r.metric, r.value) for r in read_results(data)] == [
-        (f"trial {t.number}", goal.metric, value) for t in found.trials for goal, value in zip(sweep.goals, t.values, strict=True)
+        (f"trial {t.number}", goal.metric, value) for t in result.trials for goal, value in zip(sweep.goals, t.values, strict=True)
     ]
-    assert list(figures.of_search(found)) == ["history", "fields", "importances", *(["front"] if goals == 2 else [])]
+    assert list(figures.search_figures(result)) == ["history", "fields", "importances", *(["front"] if goals == 2 else [])]
     assert page.read_text().count("<img ") == 2 + goals
-    assert f"{found.ranked()[0].values[0]:.2f}" in page.read_text()
+    assert f"{result.ranked()[0].values[0]:.2f}" in page.read_text()
 
 
 def test_the_parent_run_gets_tables_figures_and_files(study: Study) -> None:
@@ -149,7 +151,7 @@ def test_the_parent_run_gets_tables_figures_and_files(study: Study) -> None:
     client = open_store(default_uri())
     there = {item.path for folder in (None, "tables", "figures") for item in client.list_artifacts(study.parent, folder)}
     assert {"parts.md", "parts.html", "parts.tex", "tables/gains.json", "tables/results.json", "figures/gains.png"} <= there
-    gains = ablation_grids.grids(ablation(ABLATION, study))[0]
+    gains = ablation_tables(ablation_result(ABLATION, study))[0]
     stored = json.loads(Path(client.download_artifacts(study.parent, "tables/gains.json")).read_text())
     assert stored["columns"] == ["row", *gains.head[1:]]
     assert stored["data"] == [list(line) for line in gains.lines]
@@ -172,14 +174,14 @@ def test_the_command_suggests_and_names_what_was_never_begun(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_shows_the_numbers(study: Study, tmp_path: Path, width: int) -> None:
-    page = report(ABLATION, study, tmp_path)[3]
+    page = write_report(ABLATION, study, tmp_path)[3]
     text = text_of(page.as_uri(), size=(width, 2400), picture=tmp_path / "page.png")
-    content = of_sweep(ABLATION, study)
-    for grid in content.grids:
-        for line in grid.lines:
+    report = sweep_report(ABLATION, study)
+    for table in report.tables:
+        for line in table.lines:
             for cell in line:
                 assert cell in text
-    for note in content.notes:
+    for note in report.notes:
         assert note in text
     assert (tmp_path / "page.png").stat().st_size > 20_000
 

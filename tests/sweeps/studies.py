@@ -57,8 +57,8 @@ def run_all(
 ) -> Study:
     """An ablation to its end but for what fails, and what a killed driver has left running. runs: `row/seed` -> id of its MLflow run."""
     study = Study.open(sweep, storage)
-    while given := study.next():
-        trial, _ = given
+    while handed_out := study.next():
+        trial, _ = handed_out
         run = runs.get(f"{trial.row}/{trial.seed}") or NoTracker().run_id
         study.begun(trial.number, run)
         if (trial.row, trial.seed) in left:
@@ -94,8 +94,8 @@ def searched(storage: str, *, goals: int, trials: int = 16) -> tuple[Sweep, Stud
         seeds=(3,),
     )
     study = Study.open(sweep, storage)
-    while given := study.next():
-        trial, _ = given
+    while handed_out := study.next():
+        trial, _ = handed_out
         run = NoTracker().run_id
         study.begun(trial.number, run)
         if trial.number == 4:

@@ -33,10 +33,10 @@ def storage(tmp_path: Path) -> str:
 
 def left(study: Study) -> list[tuple[int, str, int, str]]:
     """What the study still hands out."""
-    found = []
-    while given := study.next():
-        found.append((given[0].number, given[0].row, given[0].seed, given[0].run))
-    return found
+    trials = []
+    while handed_out := study.next():
+        trials.append((handed_out[0].number, handed_out[0].row, handed_out[0].seed, handed_out[0].run))
+    return trials
 
 
 def test_rows_and_seeds_are_handed_out_once(storage: str) -> None:
@@ -49,9 +49,9 @@ def test_rows_and_seeds_are_handed_out_once(storage: str) -> None:
 def test_a_killed_driver_s_trials_come_first_in_their_old_runs(storage: str) -> None:
     study = Study.open(ABLATION, storage)
     for run in ("first", "second"):
-        given = study.next()
-        assert given
-        study.begun(given[0].number, run)
+        handed_out = study.next()
+        assert handed_out
+        study.begun(handed_out[0].number, run)
     study.completed(0, {RANK1: 12.0})
     study.close()
     again = Study.open(ABLATION, storage)
@@ -111,9 +111,9 @@ def test_a_search_goes_on_to_its_number_of_trials_on_another_day(storage: str) -
     study = Study.open(SEARCH, storage)
     points = []
     for number in range(4):
-        given = study.next()
-        assert given
-        trial, experiment = given
+        handed_out = study.next()
+        assert handed_out
+        trial, experiment = handed_out
         points.append(tuple(trial.point.items()))
         assert experiment.method.widths in ((8, 16), (8, 16, 32))  # type: ignore[attr-defined]
         assert (experiment.optim.lr, experiment.method.steps) == (trial.point["optim.lr"], trial.point["method.steps"])  # type: ignore[attr-defined]
@@ -122,10 +122,10 @@ def test_a_search_goes_on_to_its_number_of_trials_on_another_day(storage: str) -
             study.completed(number, {"walkers@validation/rank1": 20.0 + number})
     study.close()
     study = Study.open(SEARCH, storage)
-    given = study.next()
-    assert given
-    assert given[0].number == 3
-    assert tuple(given[0].point.items()) == points[3], "the point of a trial that was left running changed"
+    handed_out = study.next()
+    assert handed_out
+    assert handed_out[0].number == 3
+    assert tuple(handed_out[0].point.items()) == points[3], "the point of a trial that was left running changed"
     study.pruned(3)
     assert len(left(study)) == 2
     assert len({tuple(t.point.items()) for t in study.trials()}) == 6, "a driver that goes on draws its predecessor's points again"
@@ -167,8 +167,8 @@ def test_a_space_of_choices_is_not_drawn_twice(storage: str) -> None:
 
 def test_what_a_killed_driver_was_still_drawing_is_no_trial(storage: str) -> None:
     study = Study.open(SEARCH, storage)
-    given = study.next()
-    assert given
+    handed_out = study.next()
+    assert handed_out
     study.begun(0, "first")
     study.optuna.ask()  # killed before any field was drawn
     study.close()

@@ -12,8 +12,8 @@ Mark = Literal["more", "less"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
-    """name: of files. title: a line above. lines: cells, as many as `head`. marks: (line, column) -> its mark.
+class Table:
+    """name: of files. title: a line above, if any. lines: cells, as many as `head`. marks: (line, column) -> its mark.
     words: columns of text; the others hold numbers and are aligned right. note: what to know to read it."""
 
     name: str
@@ -52,12 +52,18 @@ def spread(values: Sequence[float]) -> str:
     return number(float(np.mean(values))) + (f" ± {number(float(np.std(values, ddof=1)))}" if len(values) > 1 else "")
 
 
-def markdown(grid: Grid) -> str:
+def short_commit(commit: str) -> str:
+    """A commit as one reads it."""
+    return commit[:12]
+
+
+def markdown(table: Table) -> str:
     """Marked cells are bold."""
-    rule = ["---" if j in grid.words else "---:" for j in range(len(grid.head))]
-    lines = _bold(grid, "**{}**".format)
-    rows = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (grid.head, rule, *lines))
-    return f"### {grid.title}\n\n" + "\n".join(rows) + (f"\n\n{grid.note}" if grid.note else "")
+    rule = ["---" if j in table.words else "---:" for j in range(len(table.head))]
+    lines = _bold(table, "**{}**".format)
+    rows = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (table.head, rule, *lines))
+    parts = [f"### {table.title}" if table.title else "", "\n".join(rows), table.note]
+    return "\n\n".join(part for part in parts if part)
 
 
 TEX = {
@@ -73,22 +79,22 @@ def tex(text: str) -> str:
     return "".join(TEX.get(letter, letter) for letter in text.replace("--", "-\u200b-"))
 
 
-def latex(grid: Grid) -> str:
+def latex(table: Table) -> str:
     """A `table` with booktabs, no wider than the text; marked cells are bold."""
-    columns = "".join("l" if j in grid.words else "r" for j in range(len(grid.head)))
-    escaped = replace(grid, lines=[[tex(cell) for cell in line] for line in grid.lines])
+    columns = "".join("l" if j in table.words else "r" for j in range(len(table.head)))
+    escaped = replace(table, lines=[[tex(cell) for cell in line] for line in table.lines])
     lines = _bold(escaped, r"\textbf{{{}}}".format)
     body = [" & ".join(_shielded(line)) + r" \\" for line in lines]
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering\small",
-            rf"\caption{{{tex(grid.title)}. {tex(grid.note)}}}",
-            rf"\label{{tab:{grid.name}}}",
+            rf"\caption{{{tex(table.title)}. {tex(table.note)}}}",
+            rf"\label{{tab:{table.name}}}",
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
-            " & ".join(tex(cell) for cell in grid.head) + r" \\",
+            " & ".join(tex(cell) for cell in table.head) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -98,9 +104,9 @@ def latex(grid: Grid) -> str:
     )
 
 
-def _bold(grid: Grid, bold: Callable[[str], str]) -> list[list[str]]:
+def _bold(table: Table, bold: Callable[[str], str]) -> list[list[str]]:
     """The lines with their marked cells in bold."""
-    return [[bold(cell) if (i, j) in grid.marks else cell for j, cell in enumerate(line)] for i, line in enumerate(grid.lines)]
+    return [[bold(cell) if (i, j) in table.marks else cell for j, cell in enumerate(line)] for i, line in enumerate(table.lines)]
 
 
 def _shielded(line: Sequence[str]) -> Iterator[str]:
@@ -108,18 +114,18 @@ def _shielded(line: Sequence[str]) -> Iterator[str]:
     return ("{" + cell + "}" if cell.startswith("[") else cell for cell in line)
 
 
-def to_html(grid: Grid) -> str:
+def to_html(table: Table) -> str:
     """A `section`; marked cells have the class `more` or `less`."""
-    head = "".join(f"<th{_class(j in grid.words)}>{html.escape(cell)}</th>" for j, cell in enumerate(grid.head))
+    head = "".join(f"<th{_class(j in table.words)}>{html.escape(cell)}</th>" for j, cell in enumerate(table.head))
     body = "".join(
         "<tr>"
-        + "".join(f"<td{_class(j in grid.words, grid.marks.get((i, j), ''))}>{html.escape(cell)}</td>" for j, cell in enumerate(line))
+        + "".join(f"<td{_class(j in table.words, table.marks.get((i, j), ''))}>{html.escape(cell)}</td>" for j, cell in enumerate(line))
         + "</tr>\n"
-        for i, line in enumerate(grid.lines)
+        for i, line in enumerate(table.lines)
     )
-    note = f"<p class='note'>{html.escape(grid.note)}</p>" if grid.note else ""
+    note = f"<p class='note'>{html.escape(table.note)}</p>" if table.note else ""
     return (
-        f"<section id='{html.escape(grid.name)}'><h2>{html.escape(grid.title)}</h2>\n<div class='scroll'><table>"
+        f"<section id='{html.escape(table.name)}'><h2>{html.escape(table.title)}</h2>\n<div class='scroll'><table>"
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>{note}</section>"
     )
 
