@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from gaitlab.experiment import Experiment
@@ -42,7 +43,7 @@ def local(experiment: Experiment, *, resume: str | None = None, tracking: bool =
             raise Interrupted(stop.step, resume_line(tracker.run_id)) from None
         if run.rank == 0:
             _farewell(summary, tracker)
-    return summary
+    return replace(summary, run=tracker.run_id)
 
 
 def on_ray(experiment: Experiment, *, resume: str | None = None, tracking: bool = True) -> Summary:
@@ -59,11 +60,13 @@ def on_ray(experiment: Experiment, *, resume: str | None = None, tracking: bool 
         _announced(experiment, tracker)
         summary = train_on_workers(ready, run_id=tracker.run_id, tracking_uri=tracker.uri or None, resume=resume is not None)
         _farewell(summary, tracker)
-    return summary
+    return replace(summary, run=tracker.run_id)
 
 
 def resume_line(run_id: str) -> str:
     """What to type to go on with a run."""
+    if "__file__" not in vars(sys.modules["__main__"]):  # a notebook
+        return f"resume with: gaitlab.train(experiment, resume={run_id!r})"
     torchrun = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", "1")]
     start = torchrun if under_torchrun() else ["python"]
     untracked = ["--no-tracking"] if run_id.startswith(NoTracker.PREFIX) else []
