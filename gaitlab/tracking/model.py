@@ -88,7 +88,7 @@ def _log(
     checkpoints: Path,
     name: str,
     facts: dict[str, str],
-    config: dict[str, Modality | None],
+    config: dict[str, object],
     signature: "ModelSignature",
     example: np.ndarray,
 ) -> str:
