@@ -24,6 +24,7 @@ from gaitlab.tracking import mlflow_store
 from gaitlab.tracking.model import register
 from gaitlab.tracking.runs import MlflowTracker
 from gaitlab.training.fit import fit
+from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.types import ClipSpec
@@ -68,7 +69,7 @@ def folder(tiny_store: Store, home: Path) -> Path:
     """A tracked run of two steps."""
     config = experiment(TINY, steps=2)
     with MlflowTracker.start(config, data_hash=tiny_store.hash, system_metrics=False) as tracker:
-        fit(config, LocalRun(lambda: tracker.folder), tracker)
+        fit(prepare(config, 1), LocalRun(lambda: tracker.folder), tracker)
     return tracker.folder
 
 

@@ -19,6 +19,7 @@ from gaitlab.tracking.runs import NoTracker
 from gaitlab.training.fit import fit, make_feed, retest
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.loop import train
+from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.types import Losses
@@ -30,12 +31,14 @@ import sys, torch
 from pathlib import Path
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training.fit import fit
+from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 from tests.conftest import TINY
 from tests.training.tiny import experiment
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
-fit(experiment(TINY), LocalRun(lambda: folder, keep=9), NoTracker(), resume=sys.argv[2] == "resume")
+resume = sys.argv[2] == "resume"
+fit(prepare(experiment(TINY), resume=resume), LocalRun(lambda: folder, keep=9), NoTracker(), resume=resume)
 """
 
 
@@ -86,7 +89,7 @@ def test_kill_9_and_resume_is_bit_identical(tiny_store: Store, tmp_path: Path) -
 def test_ctrl_c_saves_and_the_rest_is_the_same_run(tiny_store: Store, tmp_path: Path) -> None:
     tiny = experiment(TINY)
     whole = LocalRun(lambda: tmp_path / "whole")
-    fit(tiny, whole, NoTracker())
+    fit(prepare(tiny), whole, NoTracker())
 
     class Stops(NoTracker):
         def log(self, step: int, metrics: object) -> None:
@@ -96,18 +99,18 @@ def test_ctrl_c_saves_and_the_rest_is_the_same_run(tiny_store: Store, tmp_path: 
 
     stopped = LocalRun(lambda: tmp_path / "stopped")
     with pytest.raises(Interrupted):
-        fit(tiny, stopped, Stops())
+        fit(prepare(tiny), stopped, Stops())
     assert list(checkpoint.found(tmp_path / "stopped")) == [4]
-    fit(tiny, stopped, NoTracker(), resume=True)
+    fit(prepare(tiny, resume=True), stopped, NoTracker(), resume=True)
     assert_same(whole.load(), stopped.load())  # type: ignore[arg-type]
 
 
 def test_resuming_another_config_names_the_fields(tiny_store: Store, tmp_path: Path) -> None:
     tiny = override(experiment(TINY), {"train.steps": 4})
     run = LocalRun(lambda: tmp_path)
-    fit(tiny, run, NoTracker())
+    fit(prepare(tiny), run, NoTracker())
     with pytest.raises(ValueError, match=r"optim\.lr: 0\.05 -> 0\.5"):
-        fit(override(tiny, {"optim.lr": 0.5}), run, NoTracker(), resume=True)
+        fit(prepare(override(tiny, {"optim.lr": 0.5}), resume=True), run, NoTracker(), resume=True)
 
 
 class Sometimes(Method):
@@ -148,7 +151,7 @@ def test_too_many_bad_steps_end_the_run_with_advice(tiny_store: Store, tmp_path:
 def test_best_checkpoint_is_what_is_tested(tiny_store: Store, tmp_path: Path) -> None:
     tiny = override(experiment(TINY), {"validation": "walkers@validation", "train.evaluate_every": 2, "train.keep": 1})
     run = LocalRun(lambda: tmp_path, keep=1)
-    outcome = fit(tiny, run, NoTracker())
+    outcome = fit(prepare(tiny), run, NoTracker())
     state = run.load()
     assert state is not None
     best = state["best"]
