@@ -10,7 +10,8 @@ import pytest
 
 from gaitlab.data.store import Store
 from tests.conftest import ROOT
-from tests.test_command import TINY_DATA, pipeline
+from tests.processes import Started, pipeline, script
+from tests.test_command import TINY_DATA
 
 TINY = [
     *TINY_DATA, "--method.recogniser.backbone.channels", "4", "8", "8", "8", "--method.recogniser.embedding", "8",
@@ -57,11 +58,7 @@ def test_kill_9_in_either_half_and_resume_is_the_same_pair(tiny_store: Store, ha
     arguments = [NAME, *TINY, "--train.steps", "8"]
     whole = pipeline("cod2.py", *arguments, "--no-tracking", **HERE)
     assert whole.returncode == 0, whole.stderr
-    killed = subprocess.Popen(
-        [sys.executable, "-u", str(ROOT / "pipelines" / "cod2.py"), *arguments],
-        cwd=ROOT, env=os.environ | HERE, text=True, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    assert killed.stdout is not None
+    killed = Started(script, "cod2.py", *arguments, env=HERE)
     lines: list[str] = []
     for line in killed.stdout:
         lines.append(line)

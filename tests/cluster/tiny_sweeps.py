@@ -1,9 +1,7 @@
-"""Sweeps over the tests' tiny store, run as `python -m tests.cluster.tiny_sweeps NAME` so that they can be killed."""
+"""Sweeps over the tests' tiny store, run in processes of their own so that they can be killed."""
 
-import sys
 from dataclasses import replace
 
-import tests.conftest  # noqa: F401  (the tests' home)
 from experiments.cod2 import BASELINE_MINI
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.cluster.sweep import run_sweep
@@ -57,5 +55,7 @@ SWEEPS = {
     )
 }
 
-if __name__ == "__main__":
-    guarded(lambda: [run_sweep(SWEEPS[name]) for name in sys.argv[1:]])
+
+def drive(*names: str) -> None:
+    """What `pipelines/sweep.py` does, of several."""
+    guarded(lambda: [run_sweep(SWEEPS[name]) for name in names])
