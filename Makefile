@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/python pipelines/cod2.py
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

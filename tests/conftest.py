@@ -17,10 +17,8 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run beside each other, and their networks are tiny
-os.environ |= {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-}  # `open_store` says so, too late for an import before it
+# As `open_store` says, before anything imports MLflow.
+os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"}
 
 from collections.abc import Iterator
 
@@ -74,6 +72,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
     for item in items:
         file = item.nodeid.partition("::")[0]
-        item.add_marker(
-            pytest.mark.xdist_group("ray" if "cluster" in getattr(item, "fixturenames", ()) or file.startswith(FIRST[0]) else file)
-        )
+        item.add_marker(pytest.mark.xdist_group("ray" if file.startswith(FIRST[0]) else file))

@@ -47,11 +47,9 @@ def pipeline(name: str, *arguments: str, **env: str) -> subprocess.CompletedProc
 class Started:
     """A process that runs `work(*arguments)`, which a child can import, with the verbs of `subprocess.Popen`; stderr goes to its stdout."""
 
-    def __init__(
-        self, work: Callable[..., object], *arguments: object, env: Mapping[str, str] | None = None, session: bool = False
-    ) -> None:
+    def __init__(self, work: Callable[..., object], *arguments: object, env: Mapping[str, str] = {}, session: bool = False) -> None:
         reader, writer = SERVER.Pipe(duplex=False)
-        self._process = SERVER.Process(target=_child, args=(work, arguments, writer, writer, {**os.environ, **(env or {})}, session))
+        self._process = SERVER.Process(target=_child, args=(work, arguments, writer, writer, {**os.environ, **env}, session))
         self._process.start()
         writer.close()
         self.stdout = os.fdopen(os.dup(reader.fileno()))
@@ -122,7 +120,7 @@ def _child(
     for stream in (out, err):
         if isinstance(stream, Connection) and not stream.closed:
             stream.close()
-    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, encoding="utf-8", closefd=False) for number in (1, 2))
     if threads := env.get("OMP_NUM_THREADS"):  # which OpenMP has read already
         import torch
 
