@@ -27,7 +27,9 @@ from gaitlab.training.fit import fit
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.types import ClipSpec
-from tests.conftest import ROOT, TINY
+from tests.conftest import TINY
+from tests.processes import pipeline
+from tests.tracking.servers import migrated
 from tests.training.tiny import experiment
 
 ALONE = """
@@ -60,6 +62,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("GAITLAB_HOME", str(folder))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+        migrated(folder / "mlflow.db")
         yield folder
 
 
@@ -73,8 +76,9 @@ def folder(tiny_store: Store, home: Path) -> Path:
 
 
 def test_a_registered_network_embeds_without_ray(tiny_store: Store, folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "pipelines" / "register.py", folder.name, "--name", "tiny"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()
+    registered = pipeline("register.py", folder.name, "--name", "tiny")
+    assert registered.returncode == 0, registered.stderr
+    said = registered.stdout.splitlines()
     store = mlflow_store.default_uri()
     assert said[-1] == f"import mlflow; mlflow.set_tracking_uri('{store}'); model = mlflow.pyfunc.load_model('models:/tiny/1')"
 

@@ -23,9 +23,10 @@ from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.types import Losses
 from tests.conftest import ROOT, TINY
+from tests.processes import Started
 from tests.training.tiny import experiment
 
-CODE = """
+RESUME = """
 import sys, torch
 from pathlib import Path
 from gaitlab.tracking.runs import NoTracker
@@ -35,13 +36,12 @@ from tests.conftest import TINY
 from tests.training.tiny import experiment
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
-fit(experiment(TINY), LocalRun(lambda: folder, keep=9), NoTracker(), resume=sys.argv[2] == "resume")
+fit(experiment(TINY), LocalRun(lambda: folder, keep=9), NoTracker(), resume=True)
 """
 
 
-def start(folder: Path, how: str) -> subprocess.Popen[str]:
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-u", "-c", CODE, str(folder), how], env=env, cwd=ROOT, text=True, stdout=subprocess.PIPE)
+def begin(folder: Path) -> None:
+    fit(experiment(TINY), LocalRun(lambda: folder, keep=9), NoTracker())
 
 
 def tensors(value: object, path: str = "") -> dict[str, object]:
@@ -62,12 +62,12 @@ def assert_same(a: dict, b: dict) -> None:
 
 
 def test_kill_9_and_resume_is_bit_identical(tiny_store: Store, tmp_path: Path) -> None:
-    whole = start(tmp_path / "whole", "new")
-    output = whole.communicate(timeout=120)[0]
+    """The resumed one is an interpreter of its own, with other hashes."""
+    whole = Started(begin, tmp_path / "whole", env={"OMP_NUM_THREADS": "1"})
+    output = whole.communicate(120)
     assert whole.returncode == 0, output
 
-    killed = start(tmp_path / "killed", "new")
-    assert killed.stdout is not None
+    killed = Started(begin, tmp_path / "killed", env={"OMP_NUM_THREADS": "1"})
     for line in killed.stdout:
         if line.startswith("tiny 8/"):  # in the middle: behind the checkpoint of step 4, somewhere about that of step 8
             killed.send_signal(signal.SIGKILL)
@@ -76,8 +76,9 @@ def test_kill_9_and_resume_is_bit_identical(tiny_store: Store, tmp_path: Path) -
     killed.stdout.close()
     assert 12 not in checkpoint.found(tmp_path / "killed")
 
-    resumed = start(tmp_path / "killed", "resume")
-    again = resumed.communicate(timeout=120)[0]
+    command = [sys.executable, "-c", RESUME, str(tmp_path / "killed")]
+    resumed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, text=True, stdout=subprocess.PIPE, timeout=120)
+    again = resumed.stdout
     assert resumed.returncode == 0, again
     assert_same(checkpoint.newest(tmp_path / "whole"), checkpoint.newest(tmp_path / "killed"))  # type: ignore[arg-type]
     assert output.split("tiny on ")[1] == again.split("tiny on ")[1], "the tables differ"
