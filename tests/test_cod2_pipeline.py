@@ -53,12 +53,17 @@ def test_one_table_at_the_end(tiny_store: Store) -> None:
     assert {"figures/strips-000004.png", "figures/amplification-000004.png"} <= seen
 
 
+@pytest.fixture(scope="module")
+def whole(tiny_store: Store) -> str:
+    """What a pair of eight steps says that is left alone."""
+    done = pipeline("cod2.py", NAME, *TINY, "--train.steps", "8", "--no-tracking", **HERE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize(("half", "resume"), [(NAME, "last"), (f"{NAME}-baseline", "id")])
-def test_kill_9_in_either_half_and_resume_is_the_same_pair(tiny_store: Store, half: str, resume: str) -> None:
-    arguments = [NAME, *TINY, "--train.steps", "8"]
-    whole = pipeline("cod2.py", *arguments, "--no-tracking", **HERE)
-    assert whole.returncode == 0, whole.stderr
-    killed = Started(script, "cod2.py", *arguments, env=HERE)
+def test_kill_9_in_either_half_and_resume_is_the_same_pair(whole: str, half: str, resume: str) -> None:
+    killed = Started(script, "cod2.py", NAME, *TINY, "--train.steps", "8", env=HERE)
     lines: list[str] = []
     for line in killed.stdout:
         lines.append(line)
@@ -72,7 +77,7 @@ def test_kill_9_in_either_half_and_resume_is_the_same_pair(tiny_store: Store, ha
     assert again.returncode == 0, again.stderr
     assert f"{half} 4/8" not in again.stdout, "it started from the beginning"
     assert (f"{NAME}-baseline 8/8" in again.stdout) == (half != NAME), "what was trained was trained again"
-    assert results(again.stdout) == results(whole.stdout)
+    assert results(again.stdout) == results(whole)
 
 
 def test_two_processes_end_in_one_table(tiny_store: Store) -> None:

@@ -1,5 +1,6 @@
 """A Ray cluster on this machine that outlives its drivers."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -58,9 +59,14 @@ class Cluster:
                 time.sleep(0.1)
         raise TimeoutError(log.read_text())
 
-    def processes(self) -> list[psutil.Process]:
-        """All of it, its workers included."""
-        return psutil.Process(self._head.pid).children(recursive=True) if self._head else []
+    def processes(self, titled: str = "") -> list[psutil.Process]:
+        """All of it, its workers included, or those with that in their command lines."""
+        found = []
+        for process in psutil.Process(self._head.pid).children(recursive=True) if self._head else []:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if titled in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
     def stop(self) -> None:
         """By pid, at once."""
@@ -71,10 +77,8 @@ class Cluster:
         except psutil.NoSuchProcess:
             all_ = []
         for process in all_:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                continue
         self._head.wait()
         psutil.wait_procs(all_, 10)
         self._folder.cleanup()

@@ -53,12 +53,17 @@ def test_ray_feed_is_the_local_feed(tiny_store: Store, cluster: Cluster) -> None
     assert headline(ray.stdout) == headline(local.stdout)
 
 
-def test_killed_driver_resumes_to_the_same_numbers(tiny_store: Store, cluster: Cluster) -> None:
-    """Its cluster, which it has started itself, dies with it."""
-    arguments = ["demo", *TINY, "--train.steps", "10"]
-    whole = pipeline("local.py", *arguments)
+@pytest.fixture(scope="module")
+def ten_steps(tiny_store: Store) -> str:
+    """The headline of ten steps in one process, left alone."""
+    whole = pipeline("local.py", "demo", *TINY, "--train.steps", "10", "--no-tracking")
     assert whole.returncode == 0, whole.stderr
-    driver = Started(script, "supervised.py", *arguments, session=True)
+    return headline(whole.stdout)
+
+
+def test_killed_driver_resumes_to_the_same_numbers(ten_steps: str, cluster: Cluster) -> None:
+    """Its cluster, which it has started itself, dies with it."""
+    driver = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", session=True)
     run_id, seen = "", []
     for line in driver.stdout:
         seen.append(line)
@@ -76,27 +81,24 @@ def test_killed_driver_resumes_to_the_same_numbers(tiny_store: Store, cluster: C
     assert again.returncode == 0, again.stdout + again.stderr
     output = strip_worker_prefix(again.stdout)
     assert "demo 1/10" not in output, "it started from the beginning"
-    assert headline(output) == headline(whole.stdout)
+    assert headline(output) == ten_steps
 
 
-def test_a_killed_worker_is_replaced_and_the_numbers_stay(tiny_store: Store, cluster: Cluster) -> None:
-    arguments = ["demo", *TINY, "--train.steps", "10", "--no-tracking"]
-    whole = pipeline("local.py", *arguments)
-    assert whole.returncode == 0, whole.stderr
-    driver = Started(script, "supervised.py", *arguments, env=cluster.env)
+def test_a_killed_worker_is_replaced_and_the_numbers_stay(ten_steps: str, cluster: Cluster) -> None:
+    driver = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", "--no-tracking", env=cluster.env)
     lines: list[str] = []
     killed = False
     for line in driver.stdout:
         lines.append(line)
         if not killed and "demo 5/10" in line:
-            workers = [p for p in cluster.processes() if "RayTrainWorker" in "".join(p.cmdline())]
+            workers = cluster.processes("RayTrainWorker")
             assert len(workers) == 1
             workers[0].kill()
             killed = True
     assert driver.wait(60) == 0, "".join(lines)
     assert sum("training subjects" in line for line in lines) == 2, "no second worker"
     assert sum("demo 10/10" in line for line in lines) == 1
-    assert headline("".join(lines)) == headline(whole.stdout)
+    assert headline("".join(lines)) == ten_steps
 
 
 def submitted(head: str, *line: str) -> subprocess.CompletedProcess[str]:

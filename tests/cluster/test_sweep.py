@@ -57,42 +57,43 @@ def children(client: Any, name: str) -> list[Any]:
     return list(client.search_runs([family], f"tags.`mlflow.parentRunId` = '{parent}'"))
 
 
-def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_store: Store, cluster: Cluster) -> None:
+@pytest.mark.parametrize("name", ["killed", pytest.param("killed-long", marks=pytest.mark.slow)])
+def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_store: Store, cluster: Cluster, name: str) -> None:
     """The first driver's own cluster dies with it, the second's stays."""
-    driver = Started(drive, "killed")
-    wait_for(driver, "killed", complete=1, running=1)
+    driver = Started(drive, name)
+    wait_for(driver, name, complete=1, running=1)
     driver.kill()
-    before = {t.number: (t.run, t.point) for t in trials("killed") if t.run}
-    done = {t.number for t in trials("killed") if t.state == "COMPLETE"}
+    before = {t.number: (t.run, t.point) for t in trials(name) if t.run}
+    done = {t.number for t in trials(name) if t.state == "COMPLETE"}
     written = {n: (run_folder(before[n][0]) / "outcome.json").stat().st_mtime_ns for n in done}
 
-    driver = Started(drive, "killed", env=cluster.env)
-    wait_for(driver, "killed", complete=len(done) + 1, running=1)
-    workers = [p for p in cluster.processes() if "ray::Impl" in " ".join(p.cmdline())]
+    driver = Started(drive, name, env=cluster.env)
+    wait_for(driver, name, complete=len(done) + 1, running=1)
+    workers = cluster.processes("ray::Impl")
     assert workers, "no trial's process was found"
     workers[0].send_signal(signal.SIGKILL)  # a trial's process, in the middle
-    wait_for(driver, "killed", complete=len(done) + 2, running=1)
+    wait_for(driver, name, complete=len(done) + 2, running=1)
     driver.kill()
 
-    said = finish(cluster, "killed")
-    ended = trials("killed")
-    assert [t.state for t in ended] == ["COMPLETE"] * 16, (said, ended)
+    said = finish(cluster, name)
+    ended = trials(name)
+    assert [t.state for t in ended] == ["COMPLETE"] * SWEEPS[name].trials, (said, ended)
     assert all((t.run, t.point) == before[t.number] for t in ended if t.number in before), "a trial changed its run or its point"
-    assert len({t.run for t in ended}) == 16
+    assert len({t.run for t in ended}) == SWEEPS[name].trials
     assert all((run_folder(ended[n].run) / "outcome.json").stat().st_mtime_ns == when for n, when in written.items()), "repeated"
     client = open_store(default_uri())
-    runs = children(client, "killed")
+    runs = children(client, name)
     assert {r.info.run_id for r in runs} == {t.run for t in ended}
     assert {r.info.status for r in runs} == {"FINISHED"}
     for run in runs:
         steps = Counter(point.step for point in client.get_metric_history(run.info.run_id, "loss"))
         assert sorted(steps) == list(range(1, 41)), "a step is missing"
         assert set(steps.values()) == {1}, "a step is there twice"
-    parent = client.get_run(Study.read(SWEEPS["killed"]).parent)
-    assert parent.data.metrics["sweep/ended"] == 16
+    parent = client.get_run(Study.read(SWEEPS[name]).parent)
+    assert parent.data.metrics["sweep/ended"] == SWEEPS[name].trials
     best = max(ended, key=lambda t: t.values[0])
-    assert client.get_model_version("killed", "1").run_id == best.run, "the winner's network is not in the registry"
-    assert re.search(r"load_model\('models:/killed/1'\)", said)
+    assert client.get_model_version(name, "1").run_id == best.run, "the winner's network is not in the registry"
+    assert re.search(rf"load_model\('models:/{name}/1'\)", said)
 
 
 def test_a_run_that_a_killed_driver_made_and_did_not_write_down_is_taken_up(tiny_store: Store, tmp_path: Path) -> None:

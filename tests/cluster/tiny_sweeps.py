@@ -26,12 +26,15 @@ def base(**train: int) -> Experiment:
 SWEEPS = {
     s.name: s
     for s in (
-        Sweep(
-            name="killed",
-            base=base(steps=40, evaluate_every=20),
-            space={"optim.lr": Uniform(low=1e-4, high=1e-2, log=True), "method.margin": Choice((0.1, 0.2, 0.3))},
-            trials=16,
-            seeds=(4,),
+        *(
+            Sweep(
+                name=name,
+                base=base(steps=40, evaluate_every=20),
+                space={"optim.lr": Uniform(low=1e-4, high=1e-2, log=True), "method.margin": Choice((0.1, 0.2, 0.3))},
+                trials=trials,
+                seeds=(4,),
+            )
+            for name, trials in (("killed", 7), ("killed-long", 16))
         ),
         Sweep(
             name="stopped",
