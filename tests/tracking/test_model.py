@@ -23,14 +23,13 @@ from gaitlab.runs import checkpoint
 from gaitlab.tracking import mlflow_store
 from gaitlab.tracking.model import register
 from gaitlab.tracking.runs import Tracker
-from gaitlab.training.fit import fit
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.types import ClipSpec
 from tests.conftest import TINY
 from tests.processes import pipeline
 from tests.tracking.servers import migrated
-from tests.training.tiny import experiment
+from tests.training.tiny import experiment, fit
 
 ALONE = """
 import json, sys

@@ -9,12 +9,11 @@ import torch
 from gaitlab.config import override
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training import loop
-from gaitlab.training.fit import fit
 from gaitlab.training.precision import native_bfloat16, remark, resolved
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from tests.conftest import TINY
-from tests.training.tiny import experiment
+from tests.training.tiny import experiment, fit
 
 
 def test_auto_is_bfloat16_only_where_the_processor_has_it() -> None:

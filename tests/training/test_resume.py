@@ -16,7 +16,7 @@ from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import fit, make_feed, retest
+from gaitlab.training.fit import make_feed, retest
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.loop import train
 from gaitlab.training.run import LocalRun
@@ -24,16 +24,15 @@ from gaitlab.training.trained import trained
 from gaitlab.types import Losses
 from tests.conftest import ROOT, TINY
 from tests.processes import Started
-from tests.training.tiny import experiment
+from tests.training.tiny import experiment, fit
 
 RESUME = """
 import sys, torch
 from pathlib import Path
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import fit
 from gaitlab.training.run import LocalRun
 from tests.conftest import TINY
-from tests.training.tiny import experiment
+from tests.training.tiny import experiment, fit
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
 fit(experiment(TINY), LocalRun(lambda: folder, keep=9), NoTracker(), resume=True)

@@ -10,13 +10,12 @@ import torch
 from gaitlab.config import override
 from gaitlab.experiment import Experiment, InitConfig
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import fit
 from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.training.transfer import start_from
 from tests.conftest import TINY
-from tests.training.tiny import experiment
+from tests.training.tiny import experiment, fit
 
 
 @pytest.fixture(scope="module")
