@@ -1,6 +1,6 @@
 """Processes that tests start: a pipeline or a function, forked from a server which has done the imports.
 
-torch, Ray and MLflow take 6-10 s of CPU to import; a forked process has them for nothing and is still one of its own: environment, working
+torch (its compiler, too, which an optimiser imports), Ray and MLflow take 6-15 s of CPU to import; a forked process has them for nothing and is still one of its own: environment, working
 folder, streams, exit code, death by signals. What it shares with its siblings is the seed of Python's hashes; a test for which that
 matters starts a real process.
 """
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     [
-        "pytest", "torch", "matplotlib.figure", "scipy.stats", "PIL.Image",
+        "pytest", "torch._dynamo", "torch.distributed.fsdp", "matplotlib.backends.backend_agg", "scipy.stats", "PIL.Image",
         "ray.data", "ray.train.torch", "ray.tune",
         "mlflow", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store", "alembic.command",
         "experiments", "gaitlab.launch", "gaitlab.command", "gaitlab.cluster.sweep", "gaitlab.reports.report",
@@ -37,10 +37,10 @@ def pipeline(name: str, *arguments: str, **env: str) -> subprocess.CompletedProc
         out, err = Path(folder) / "out", Path(folder) / "err"
         process = SERVER.Process(target=_child, args=(script, (name, *arguments), str(out), str(err), os.environ | env, False))
         process.start()
-        process.join(240)
+        process.join(500)
         if process.exitcode is None:
             process.kill()
-            raise subprocess.TimeoutExpired([name, *arguments], 240, out.read_bytes(), err.read_bytes())
+            raise subprocess.TimeoutExpired([name, *arguments], 500, out.read_bytes(), err.read_bytes())
         return subprocess.CompletedProcess([name, *arguments], process.exitcode, out.read_text(), err.read_text())
 
 

@@ -85,7 +85,7 @@ def test_two_processes_end_in_one_table(tiny_store: Store) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*torchrun, str(ROOT / "pipelines" / "cod2.py"), NAME, *TINY, "--train.steps", "3", "--train.look-every", "1"],
-        cwd=ROOT, env=os.environ | HERE | {"OMP_NUM_THREADS": "1"}, text=True, capture_output=True, timeout=240, check=False,
+        cwd=ROOT, env=os.environ | HERE | {"OMP_NUM_THREADS": "1"}, text=True, capture_output=True, timeout=500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert labels(results(done.stdout)) == ["chance", "GEI", "GEI + LDA", "baseline", "CoD²"]
