@@ -1,8 +1,8 @@
 """Processes that tests start: a pipeline or a function, forked from a server which has done the imports.
 
-torch (its compiler, too, which an optimiser imports), Ray and MLflow take 6-15 s of CPU to import; a forked process has them for nothing and is still one of its own: environment, working
-folder, streams, exit code, death by signals. What it shares with its siblings is the seed of Python's hashes; a test for which that
-matters starts a real process.
+torch (with its compiler, which an optimiser imports), Ray and MLflow take 6-15 s of CPU to import; a forked process has them for nothing
+and is still one of its own: environment, working folder, streams, exit code, death by signals. What it shares with its siblings is the
+seed of Python's hashes; a test for which that matters starts a real process.
 """
 
 import atexit
