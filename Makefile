@@ -1,5 +1,6 @@
 # `make demo` and `make test` do all their own set-up: a .venv with pip, installed once.
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
@@ -19,7 +20,7 @@ demo: setup
 	$(BIN)/python pipelines/cod2.py
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

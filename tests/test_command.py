@@ -17,6 +17,7 @@ from experiments import supervised
 from gaitlab import command
 from gaitlab.data.store import Store
 from tests.conftest import ROOT
+from tests.processes import Started, pipeline, script
 
 TINY_DATA = [
     "--data.root", "tiny", "--data.make.name", "tiny", "--data.make.train-subjects", "6", "--data.make.validation-subjects", "2",
@@ -26,13 +27,6 @@ TINY_DATA = [
 """The tests' tiny store, and a rhythm for runs of a few steps."""
 TINY = [*TINY_DATA, "--method.backbone.channels", "4", "8", "8", "8", "--method.embedding", "8", "--method.clip.frames", "4"]
 """The demo, shrunk to the tests' tiny store."""
-
-
-def pipeline(name: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "pipelines" / name), *arguments],
-        cwd=ROOT, env=os.environ | env, text=True, capture_output=True, timeout=240, check=False,
-    )  # fmt: skip
 
 
 def test_fields_by_path_and_types() -> None:
@@ -146,10 +140,7 @@ def test_bad_input_of_ingest_is_one_clear_line(arguments: list[str], says: str) 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_ingest_leaves_no_process_and_nothing_that_looks_finished(tmp_path: Path, number: signal.Signals) -> None:
-    run = subprocess.Popen(
-        [sys.executable, str(ROOT / "pipelines" / "ingest.py"), "walkers", "--out", str(tmp_path / "set"), "--workers", "2"],
-        cwd=ROOT, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    run = Started(script, "ingest.py", "walkers", "--out", str(tmp_path / "set"), "--workers", "2")
     try:
         workers = _wait_for(lambda: [p for p in psutil.Process(run.pid).children() if "spawn_main" in " ".join(p.cmdline())])
         _wait_for(lambda: [*tmp_path.glob("set.partial-*/part-*")])
@@ -171,7 +162,9 @@ def _wait_for(found: Callable[[], list[Any]]) -> list[Any]:
 
 
 def test_help_names_experiments_and_fields() -> None:
-    done = pipeline("supervised.py", "--help")
+    """As typed: an interpreter of its own, which has imported nothing."""
+    command = [sys.executable, str(ROOT / "pipelines" / "supervised.py"), "--help"]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=240, check=False)
     assert done.returncode == 0
     for word in ("gaitbase-gait3d", "--method.backbone.channels", "--optim.lr", "--resume", "--scale.workers"):
         assert word in done.stdout

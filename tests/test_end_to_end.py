@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import SHARED, TINY
-from tests.test_command import pipeline
+from tests.processes import pipeline
 
 NETWORK = [
     "--method.backbone.channels", "4", "8", "8", "8", "--method.embedding", "8", "--method.clip.frames", "4", "--train.steps", "3",

@@ -1,5 +1,7 @@
 """Parts of an earlier run's network as the beginning of another."""
 
+from pathlib import Path
+
 from gaitlab.experiment import Experiment, InitConfig
 from gaitlab.home import home
 from gaitlab.method import Method
@@ -15,20 +17,25 @@ def check_transfer(experiment: Experiment) -> None:
     if bool(init.run) is not bool(init.parts):
         missing = "--init.run RUN_ID, or --init.parts with nothing behind it to start afresh" if init.parts else "--init.parts"
         raise ValueError(f"{experiment.name} starts from a part of another run only with both: give {missing}")
-    if init.run is None:
-        return
-    folder = run_named(init.run)
+    if init.run is not None:
+        _source(init.run)
+
+
+def _source(run: str) -> Path:
+    """Folder of the run to start from."""
+    folder = run_named(run)
     if not folder.is_dir():
-        raise ValueError(f"init.run: no run {init.run!r} in {home() / 'runs'}, and no folder of that name")
+        raise ValueError(f"init.run: no run {run!r} in {home() / 'runs'}, and no folder of that name")
     if not checkpoint.found(folder):
-        raise ValueError(f"init.run: run {init.run} has no checkpoint yet in {folder}")
+        raise ValueError(f"init.run: run {run} has no checkpoint yet in {folder}")
+    return folder
 
 
 def start_from(method: Method, init: InitConfig, run: Run) -> None:
     """Copy the parts that `init` names into `method`. ValueError, before anything is copied, that names every misfit."""
     if init.run is None:
         return
-    folder = run_named(init.run)
+    folder = _source(init.run)
     earlier, source = trained(folder, run)
     faults: list[str] = []
     for part in init.parts:

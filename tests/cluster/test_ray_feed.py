@@ -14,6 +14,7 @@ from gaitlab.data.feed import Feed
 from gaitlab.data.ingest import ingest
 from gaitlab.data.store import Store
 from gaitlab.types import Batch, ClipSpec
+from tests.cluster.cluster import Cluster
 from tests.data.test_feed import CLIPS, CPU, SENSED, Noise, Sensors, same
 
 pytestmark = pytest.mark.cluster
@@ -27,8 +28,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def blocks(store: Store) -> Iterator[Blocks]:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+def blocks(store: Store, cluster: Cluster) -> Iterator[Blocks]:
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
     yield RayFeed.load(store.root, CLIPS)
     ray.shutdown()
 

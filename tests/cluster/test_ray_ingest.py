@@ -7,12 +7,13 @@ import ray
 
 from gaitlab.cluster.ingest import ray_map
 from gaitlab.data.ingest import ingest
+from tests.cluster.cluster import Cluster
 from tests.data.test_ingest import Noise, contents
 
 
 @pytest.mark.cluster
-def test_ray_writes_the_same_bytes(tmp_path: Path) -> None:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parents[2])}})
+def test_ray_writes_the_same_bytes(cluster: Cluster, tmp_path: Path) -> None:
+    ray.init(address=cluster.address)
     try:
         ours = ingest(Noise(subjects=4), tmp_path / "ray", run=ray_map, progress=False)
         theirs = ingest(Noise(subjects=4), tmp_path / "serial", progress=False)

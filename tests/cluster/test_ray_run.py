@@ -4,21 +4,21 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from gaitlab.data.store import Store
+from tests.cluster.cluster import Cluster
 from tests.conftest import ROOT
+from tests.processes import Started, pipeline, script
 from tests.test_cod2_pipeline import HERE, NAME, results
 from tests.test_cod2_pipeline import TINY as TINY_PAIR
-from tests.test_command import TINY, pipeline
+from tests.test_command import TINY
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
@@ -31,9 +31,9 @@ def strip_worker_prefix(text: str) -> str:
     return re.sub(r"^\x1b\[\d+m\(.*?\)\x1b\[0m ?|^\(.*?pid=.*?\) ?", "", text, flags=re.M)
 
 
-def test_two_ray_workers_train_what_one_process_trains(tiny_store: Store) -> None:
+def test_two_ray_workers_train_what_one_process_trains(tiny_store: Store, cluster: Cluster) -> None:
     steps = ["--train.steps", "4", "--optim.lr", "0.0001"]
-    ray = pipeline("supervised.py", "demo", *TINY, *steps, "--scale.workers", "2", "--train.precision", "float32")
+    ray = pipeline("supervised.py", "demo", *TINY, *steps, "--scale.workers", "2", "--train.precision", "float32", **cluster.env)
     assert ray.returncode == 0, ray.stdout + ray.stderr
     run_id = re.search(r"run (\w+);", ray.stdout)
     assert run_id
@@ -44,91 +44,61 @@ def test_two_ray_workers_train_what_one_process_trains(tiny_store: Store) -> Non
     assert headline(ray.stdout) == headline(local.stdout)
 
 
-def test_ray_feed_is_the_local_feed(tiny_store: Store) -> None:
+def test_ray_feed_is_the_local_feed(tiny_store: Store, cluster: Cluster) -> None:
     steps = ["--train.steps", "3", "--no-tracking"]
-    ray = pipeline("supervised.py", "demo", *TINY, *steps, "--data.feed", "ray")
+    ray = pipeline("supervised.py", "demo", *TINY, *steps, "--data.feed", "ray", **cluster.env)
     assert ray.returncode == 0, ray.stdout + ray.stderr
-    local = pipeline("supervised.py", "demo", *TINY, *steps)
+    local = pipeline("supervised.py", "demo", *TINY, *steps, **cluster.env)
     assert local.returncode == 0, local.stdout + local.stderr
     assert headline(ray.stdout) == headline(local.stdout)
 
 
-def test_killed_driver_resumes_to_the_same_numbers(tiny_store: Store) -> None:
-    arguments = ["demo", *TINY, "--train.steps", "10"]
-    whole = pipeline("local.py", *arguments)
+@pytest.fixture(scope="module")
+def ten_steps(tiny_store: Store) -> str:
+    """The headline of ten steps in one process, left alone."""
+    whole = pipeline("local.py", "demo", *TINY, "--train.steps", "10", "--no-tracking")
     assert whole.returncode == 0, whole.stderr
-    command = [sys.executable, "-u", str(ROOT / "pipelines" / "supervised.py"), *arguments]
-    driver = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    assert driver.stdout is not None
+    return headline(whole.stdout)
+
+
+def test_killed_driver_resumes_to_the_same_numbers(ten_steps: str, cluster: Cluster) -> None:
+    """Its cluster, which it has started itself, dies with it."""
+    driver = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", session=True)
     run_id, seen = "", []
     for line in driver.stdout:
         seen.append(line)
         if found := re.search(r"run (\w+); if it is cut short", line):
             run_id = found[1]
         if "demo 5/10" in line:
+            servers = psutil.Process(driver.pid).children(recursive=True)
             driver.send_signal(signal.SIGKILL)
             break
     driver.wait(30)
     driver.stdout.close()
     assert run_id, "".join(seen)
-    wait_until_gone(driver.pid)
-    again = pipeline("supervised.py", "--resume", run_id)
+    assert not psutil.wait_procs(servers, 30)[1], "Ray's processes do not notice that their driver is gone"
+    again = pipeline("supervised.py", "--resume", run_id, **cluster.env)
     assert again.returncode == 0, again.stdout + again.stderr
     output = strip_worker_prefix(again.stdout)
     assert "demo 1/10" not in output, "it started from the beginning"
-    assert headline(output) == headline(whole.stdout)
+    assert headline(output) == ten_steps
 
 
-def test_a_killed_worker_is_replaced_and_the_numbers_stay(tiny_store: Store) -> None:
-    arguments = ["demo", *TINY, "--train.steps", "10", "--no-tracking"]
-    whole = pipeline("local.py", *arguments)
-    assert whole.returncode == 0, whole.stderr
-    command = [sys.executable, "-u", str(ROOT / "pipelines" / "supervised.py"), *arguments]
-    driver = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert driver.stdout is not None
+def test_a_killed_worker_is_replaced_and_the_numbers_stay(ten_steps: str, cluster: Cluster) -> None:
+    driver = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", "--no-tracking", env=cluster.env)
     lines: list[str] = []
     killed = False
     for line in driver.stdout:
         lines.append(line)
         if not killed and "demo 5/10" in line:
-            workers = [p for p in psutil.Process(driver.pid).children(recursive=True) if "RayTrainWorker" in "".join(p.cmdline())]
+            workers = cluster.processes("RayTrainWorker")
             assert len(workers) == 1
             workers[0].kill()
             killed = True
     assert driver.wait(60) == 0, "".join(lines)
     assert sum("training subjects" in line for line in lines) == 2, "no second worker"
     assert sum("demo 10/10" in line for line in lines) == 1
-    assert headline("".join(lines)) == headline(whole.stdout)
-
-
-def wait_until_gone(driver: int, seconds: float = 30) -> None:
-    """Ray's processes notice that their driver is gone."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        left = [p for p in psutil.process_iter(["cmdline"]) if "raylet" in " ".join(p.info["cmdline"] or [])[:200]]
-        if not left:
-            return
-        time.sleep(0.5)
-
-
-@pytest.fixture
-def head() -> Iterator[str]:
-    """Address of the dashboard of a cluster of its own; its processes are stopped by pid."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    before = {p.pid for p in psutil.process_iter()}
-    ray = Path(sys.executable).with_name("ray")
-    subprocess.run(
-        [ray, "start", "--head", "--num-cpus", "2", "--port", "0", "--dashboard-port", str(port), "--disable-usage-stats"],
-        check=True, capture_output=True, timeout=120, env=os.environ | {"PATH": f"{ray.parent}:{os.environ['PATH']}"},
-    )  # fmt: skip
-    yield f"http://127.0.0.1:{port}"
-    started = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before and "ray" in " ".join(p.info["cmdline"] or [])]
-    for process in started:
-        process.kill()
-    psutil.wait_procs(started, 10)
-    Path("/tmp/ray/ray_current_cluster").unlink(missing_ok=True)  # or the next `ray.init` waits for the dead one
+    assert headline("".join(lines)) == ten_steps
 
 
 def submitted(head: str, *line: str) -> subprocess.CompletedProcess[str]:
@@ -144,16 +114,16 @@ def submitted(head: str, *line: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_ray_job_submit(tiny_store: Store, head: str) -> None:
+def test_ray_job_submit(tiny_store: Store, cluster: Cluster) -> None:
     """A run ends with the table, CoD2 and its baseline with theirs, and a wrong experiment ends the job with an error."""
-    done = submitted(head, "pipelines/supervised.py", "demo", *TINY, "--train.steps", "2")
+    done = submitted(cluster.dashboard, "pipelines/supervised.py", "demo", *TINY, "--train.steps", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert 0 <= float(headline(done.stdout).split()[1]) <= 100
-    pair = submitted(head, "pipelines/cod2.py", NAME, *TINY_PAIR, "--train.steps", "2")
+    pair = submitted(cluster.dashboard, "pipelines/cod2.py", NAME, *TINY_PAIR, "--train.steps", "2")
     assert pair.returncode == 0, pair.stdout + pair.stderr
     here = pipeline("cod2.py", NAME, *TINY_PAIR, "--train.steps", "2", "--no-tracking", **HERE)
     assert here.returncode == 0, here.stderr
     assert results(pair.stdout) == results(here.stdout)
-    wrong = submitted(head, "pipelines/supervised.py", "dmeo")
+    wrong = submitted(cluster.dashboard, "pipelines/supervised.py", "dmeo")
     assert wrong.returncode != 0
     assert "did you mean 'demo'" in wrong.stdout + wrong.stderr

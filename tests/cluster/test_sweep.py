@@ -2,15 +2,12 @@
 
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from gaitlab.cluster.sweep import _Trials
@@ -20,23 +17,16 @@ from gaitlab.sweeps.progress import Progress
 from gaitlab.sweeps.study import Study, Trial
 from gaitlab.tracking.mlflow_store import default_uri, open_store
 from gaitlab.tracking.runs import MlflowTracker
-from tests.cluster.tiny_sweeps import SWEEPS
-from tests.conftest import ROOT
+from tests.cluster.cluster import Cluster
+from tests.cluster.tiny_sweeps import SWEEPS, drive
+from tests.processes import Started
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 
-def start(*names: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-u", "-m", "tests.cluster.tiny_sweeps", *names]
-    return subprocess.Popen(
-        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it, and so would their children
-    )  # fmt: skip
-
-
-def finish(*names: str) -> str:
-    driver = start(*names)
-    said, _ = driver.communicate(timeout=800)
+def finish(cluster: Cluster, *names: str) -> str:
+    driver = Started(drive, *names, env=cluster.env)
+    said = driver.communicate(800)
     assert driver.returncode == 0, said
     return said
 
@@ -48,11 +38,11 @@ def trials(name: str) -> list[Trial]:
         return []
 
 
-def wait_for(driver: subprocess.Popen[str], name: str, complete: int, running: int) -> None:
+def wait_for(driver: Started, name: str, complete: int, running: int) -> None:
     """Until so many trials are complete, and so many running ones have a checkpoint."""
     end = time.monotonic() + 240
     while time.monotonic() < end:
-        assert driver.poll() is None, driver.communicate()[0]
+        assert driver.poll() is None, driver.communicate(60)
         now = trials(name)
         begun = [t for t in now if t.state == "RUNNING" and t.run and list(run_folder(t.run).glob("step-*.pt"))]
         if sum(t.state == "COMPLETE" for t in now) >= complete and len(begun) >= running:
@@ -67,41 +57,43 @@ def children(client: Any, name: str) -> list[Any]:
     return list(client.search_runs([family], f"tags.`mlflow.parentRunId` = '{parent}'"))
 
 
-def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_store: Store) -> None:
-    driver = start("killed")
-    wait_for(driver, "killed", complete=1, running=1)
+@pytest.mark.parametrize("name", ["killed", pytest.param("killed-long", marks=pytest.mark.slow)])
+def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_store: Store, cluster: Cluster, name: str) -> None:
+    """The first driver's own cluster dies with it, the second's stays."""
+    driver = Started(drive, name)
+    wait_for(driver, name, complete=1, running=1)
     driver.kill()
-    before = {t.number: (t.run, t.point) for t in trials("killed") if t.run}
-    done = {t.number for t in trials("killed") if t.state == "COMPLETE"}
+    before = {t.number: (t.run, t.point) for t in trials(name) if t.run}
+    done = {t.number for t in trials(name) if t.state == "COMPLETE"}
     written = {n: (run_folder(before[n][0]) / "outcome.json").stat().st_mtime_ns for n in done}
 
-    driver = start("killed")
-    wait_for(driver, "killed", complete=len(done) + 1, running=1)
-    workers = [p for p in psutil.Process(driver.pid).children(recursive=True) if "ray::Impl" in " ".join(p.cmdline())]
+    driver = Started(drive, name, env=cluster.env)
+    wait_for(driver, name, complete=len(done) + 1, running=1)
+    workers = cluster.processes("ray::Impl")
     assert workers, "no trial's process was found"
     workers[0].send_signal(signal.SIGKILL)  # a trial's process, in the middle
-    wait_for(driver, "killed", complete=len(done) + 2, running=1)
+    wait_for(driver, name, complete=len(done) + 2, running=1)
     driver.kill()
 
-    said = finish("killed")
-    ended = trials("killed")
-    assert [t.state for t in ended] == ["COMPLETE"] * 16, (said, ended)
+    said = finish(cluster, name)
+    ended = trials(name)
+    assert [t.state for t in ended] == ["COMPLETE"] * SWEEPS[name].trials, (said, ended)
     assert all((t.run, t.point) == before[t.number] for t in ended if t.number in before), "a trial changed its run or its point"
-    assert len({t.run for t in ended}) == 16
+    assert len({t.run for t in ended}) == SWEEPS[name].trials
     assert all((run_folder(ended[n].run) / "outcome.json").stat().st_mtime_ns == when for n, when in written.items()), "repeated"
     client = open_store(default_uri())
-    runs = children(client, "killed")
+    runs = children(client, name)
     assert {r.info.run_id for r in runs} == {t.run for t in ended}
     assert {r.info.status for r in runs} == {"FINISHED"}
     for run in runs:
         steps = Counter(point.step for point in client.get_metric_history(run.info.run_id, "loss"))
         assert sorted(steps) == list(range(1, 41)), "a step is missing"
         assert set(steps.values()) == {1}, "a step is there twice"
-    parent = client.get_run(Study.read(SWEEPS["killed"]).parent)
-    assert parent.data.metrics["sweep/ended"] == 16
+    parent = client.get_run(Study.read(SWEEPS[name]).parent)
+    assert parent.data.metrics["sweep/ended"] == SWEEPS[name].trials
     best = max(ended, key=lambda t: t.values[0])
-    assert client.get_model_version("killed", "1").run_id == best.run, "the winner's network is not in the registry"
-    assert re.search(r"load_model\('models:/killed/1'\)", said)
+    assert client.get_model_version(name, "1").run_id == best.run, "the winner's network is not in the registry"
+    assert re.search(rf"load_model\('models:/{name}/1'\)", said)
 
 
 def test_a_run_that_a_killed_driver_made_and_did_not_write_down_is_taken_up(tiny_store: Store, tmp_path: Path) -> None:
@@ -133,24 +125,24 @@ def test_a_run_that_a_killed_driver_made_and_did_not_write_down_is_taken_up(tiny
     assert [r.info.run_id for r in of_sweep] == [run]
 
 
-def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store) -> None:
-    driver = start("interrupted")
+def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store, cluster: Cluster) -> None:
+    driver = Started(drive, "interrupted", env=cluster.env)
     wait_for(driver, "interrupted", complete=0, running=1)
     driver.send_signal(signal.SIGINT)
-    said, _ = driver.communicate(timeout=60)
+    said = driver.communicate(60)
     assert driver.returncode == 130, said
     assert "interrupted: stopped; to go on: python pipelines/sweep.py interrupted" in said
     assert "registered" not in said
     client = open_store(default_uri())
     assert client.get_run(Study.read(SWEEPS["interrupted"]).parent).info.status == "KILLED"
     assert {r.info.status for r in children(client, "interrupted")} == {"KILLED"}
-    finish("interrupted")
+    finish(cluster, "interrupted")
     assert {r.info.status for r in children(client, "interrupted")} == {"FINISHED"}
     assert client.get_run(Study.read(SWEEPS["interrupted"]).parent).data.tags["ray_job"]
 
 
-def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_store: Store) -> None:
-    said = finish("failing", "again")
+def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_store: Store, cluster: Cluster) -> None:
+    said = finish(cluster, "failing", "again")
     states = {t.row: t for t in trials("failing")}
     assert {row: t.state for row, t in states.items()} == {"good": "COMPLETE", "nan": "FAIL", "other": "COMPLETE"}
     assert "FloatingPointError" in states["nan"].cause
@@ -169,8 +161,8 @@ def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_stor
     assert "Traceback" in log
 
 
-def test_the_worst_of_a_search_end_early_and_are_closed(tiny_store: Store) -> None:
-    finish("stopped")
+def test_the_worst_of_a_search_end_early_and_are_closed(tiny_store: Store, cluster: Cluster) -> None:
+    finish(cluster, "stopped")
     ended = trials("stopped")
     assert Counter(t.state for t in ended).keys() == {"COMPLETE", "PRUNED"}
     client = open_store(default_uri())
@@ -179,8 +171,8 @@ def test_the_worst_of_a_search_end_early_and_are_closed(tiny_store: Store) -> No
     assert all(not list(run_folder(t.run).glob("step-00000024.pt")) for t in ended if t.state == "PRUNED")
 
 
-def test_a_trial_of_two_workers_trains_by_ray_train(tiny_store: Store) -> None:
-    finish("wide")
+def test_a_trial_of_two_workers_trains_by_ray_train(tiny_store: Store, cluster: Cluster) -> None:
+    finish(cluster, "wide")
     (trial,) = trials("wide")
     assert trial.state == "COMPLETE", trial.cause
     outcome = read_outcome(run_folder(trial.run))

@@ -1,9 +1,7 @@
-"""Sweeps over the tests' tiny store, run as `python -m tests.cluster.tiny_sweeps NAME` so that they can be killed."""
+"""Sweeps over the tests' tiny store, run in processes of their own so that they can be killed."""
 
-import sys
 from dataclasses import replace
 
-import tests.conftest  # noqa: F401  (the tests' home)
 from experiments.cod2 import BASELINE_MINI
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.cluster.sweep import run_sweep
@@ -28,12 +26,15 @@ def base(**train: int) -> Experiment:
 SWEEPS = {
     s.name: s
     for s in (
-        Sweep(
-            name="killed",
-            base=base(steps=40, evaluate_every=20),
-            space={"optim.lr": Uniform(low=1e-4, high=1e-2, log=True), "method.margin": Choice((0.1, 0.2, 0.3))},
-            trials=16,
-            seeds=(4,),
+        *(
+            Sweep(
+                name=name,
+                base=base(steps=40, evaluate_every=20),
+                space={"optim.lr": Uniform(low=1e-4, high=1e-2, log=True), "method.margin": Choice((0.1, 0.2, 0.3))},
+                trials=trials,
+                seeds=(4,),
+            )
+            for name, trials in (("killed", 7), ("killed-long", 16))
         ),
         Sweep(
             name="stopped",
@@ -57,5 +58,7 @@ SWEEPS = {
     )
 }
 
-if __name__ == "__main__":
-    guarded(lambda: [run_sweep(SWEEPS[name]) for name in sys.argv[1:]])
+
+def drive(*names: str) -> None:
+    """What `pipelines/sweep.py` does, of several."""
+    guarded(lambda: [run_sweep(SWEEPS[name]) for name in names])

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from gaitlab.data.ingest import ingest
 from gaitlab.data.sources.opengait import OpenGaitSource
 from gaitlab.data.store import Store
 from tests.data.test_opengait import casia, partition, put, silhouettes
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import pipeline
 
 
 @pytest.fixture
@@ -117,9 +115,7 @@ def test_damaged_shards_are_found_and_the_others_still_read(raw: Path) -> None:
 
 
 def run(*arguments: str, home: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "pipelines" / "ingest.py"), *arguments]
-    env = {"GAITLAB_HOME": str(home), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=env)
+    return pipeline("ingest.py", *arguments, GAITLAB_HOME=str(home))
 
 
 def test_the_command_line(raw: Path, tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 """Ingest: the same bytes whoever computes them, bad walks listed, and nothing half-written whatever happens."""
 
-import os
+import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +13,7 @@ import pytest
 from gaitlab.data.ingest import ingest, processes
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.store import Store
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import Started
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,40 +134,31 @@ def test_large_subjects_are_several_row_groups(tmp_path: Path) -> None:
     assert [int(store.frames("silhouette").walk(i)[0, 0, 0, 0]) for i in range(1500)] == [int(take) % 256 for take in store.index["take"]]
 
 
-CHILD = """
-import resource, signal, sys
-sys.path.insert(0, {root!r})
-from gaitlab.data.ingest import ingest
-from tests.data.test_ingest import Noise
-{before}
-try:
-    ingest(Noise({arguments}), {out!r}, progress=False)
-except ValueError as error:
-    print(error)
-"""
-
-
-def child(out: Path, arguments: str, before: str = "") -> subprocess.Popen:
-    code = CHILD.format(root=str(ROOT), out=str(out), arguments=arguments, before=before)
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+def child(out: Path, noise: Noise, largest: int | None = None) -> None:
+    """largest: bytes of a file."""
+    if largest:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    try:
+        ingest(noise, out, progress=False)
+    except ValueError as error:
+        print(error)
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     """A file size limit stands for the full disk: the write fails in the same place."""
-    limit = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))"
-    with child(tmp_path / "out", "frames=100", limit) as process:
-        said = process.communicate(timeout=60)[0]
+    said = Started(child, tmp_path / "out", Noise(frames=100), 50_000).communicate(60)
     assert said.startswith("no space left on the device of")
     assert len(said.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_kill_leaves_nothing_that_looks_finished_and_the_next_clears_up(tmp_path: Path) -> None:
-    with child(tmp_path / "out", "subjects=40, wait=0.1") as process:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("out.partial-*/*.parquet")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
+    process = Started(child, tmp_path / "out", Noise(subjects=40, wait=0.1))
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("out.partial-*/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
     assert not (tmp_path / "out").exists()
     assert len(list(tmp_path.glob("out.partial-*"))) == 1
     ingest(Noise(), tmp_path / "out", progress=False)

@@ -34,7 +34,7 @@ from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from tests.interop import configs
 from tests.interop.configs import changed
-from tests.test_command import ROOT, pipeline
+from tests.processes import ROOT, pipeline
 from tests.test_end_to_end import casia_b
 
 PEOPLE = 4

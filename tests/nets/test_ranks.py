@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from gaitlab.backbones.gaitbase import GaitBaseConfig
@@ -17,6 +16,7 @@ from gaitlab.nn.gather import all_rows
 from gaitlab.nn.syncnorm import ExactNorm, synchronise
 from gaitlab.rng import Rng
 from gaitlab.types import Batch
+from tests.processes import Started
 
 BACKBONE = GaitBaseConfig(channels=(4, 6), layers=(1, 1), strides=(1, 2), stem_stride=2, bins=(4,))
 CONFIGS: dict[str, MethodConfig] = {
@@ -67,7 +67,9 @@ def one_rank(rank: int, folder: str, name: str) -> None:
 @pytest.mark.parametrize("name", list(CONFIGS))
 def test_two_ranks_are_one_process(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(one_rank, (folder, name), nprocs=WORLD)  # type: ignore[no-untyped-call]
+        started = [Started(one_rank, rank, folder, name) for rank in range(WORLD)]
+        said = [process.communicate(120) for process in started]
+        assert [process.returncode for process in started] == [0] * WORLD, said
         ranks = [torch.load(Path(folder) / f"rank{rank}.pt") for rank in range(WORLD)]
     one = method(name)
     losses = one(batch(), Rng(0, 0, range(8)))

@@ -29,7 +29,7 @@ from gaitlab.sweeps.sweep import of_row
 from gaitlab.tracking import provenance
 from gaitlab.tracking.mlflow_store import default_uri, open_store
 from gaitlab.tracking.runs import MlflowTracker
-from tests.conftest import ROOT
+from tests.processes import pipeline
 from tests.reports.browser import text_of
 from tests.sweeps.studies import ABLATION, EXPERIMENT, SETS, outcome, run_all, searched, sqlite
 
@@ -159,9 +159,7 @@ def test_the_parent_run_gets_tables_figures_and_files(study: Study) -> None:
 
 def test_the_command_suggests_and_names_what_was_never_begun(tmp_path: Path) -> None:
     def run(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "pipelines/report.py", *words], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."}
-        )
+        done = pipeline("report.py", *words)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         return done.stderr

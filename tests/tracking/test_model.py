@@ -23,13 +23,13 @@ from gaitlab.runs import checkpoint
 from gaitlab.tracking import mlflow_store
 from gaitlab.tracking.model import register
 from gaitlab.tracking.runs import MlflowTracker
-from gaitlab.training.fit import fit
-from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.types import ClipSpec
-from tests.conftest import ROOT, TINY
-from tests.training.tiny import experiment
+from tests.conftest import TINY
+from tests.processes import pipeline
+from tests.tracking.servers import migrated
+from tests.training.tiny import experiment, fit
 
 ALONE = """
 import json, sys
@@ -61,6 +61,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("GAITLAB_HOME", str(folder))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+        migrated(folder / "mlflow.db")
         yield folder
 
 
@@ -69,13 +70,14 @@ def folder(tiny_store: Store, home: Path) -> Path:
     """A tracked run of two steps."""
     config = experiment(TINY, steps=2)
     with MlflowTracker.start(config, data_hash=tiny_store.hash, system_metrics=False) as tracker:
-        fit(prepare(config, 1), LocalRun(lambda: tracker.folder), tracker)
+        fit(config, LocalRun(lambda: tracker.folder), tracker)
     return tracker.folder
 
 
 def test_a_registered_network_embeds_without_ray(tiny_store: Store, folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "pipelines" / "register.py", folder.name, "--name", "tiny"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()
+    registered = pipeline("register.py", folder.name, "--name", "tiny")
+    assert registered.returncode == 0, registered.stderr
+    said = registered.stdout.splitlines()
     store = mlflow_store.default_uri()
     assert said[-1] == f"import mlflow; mlflow.set_tracking_uri('{store}'); model = mlflow.pyfunc.load_model('models:/tiny/1')"
 

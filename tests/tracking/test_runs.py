@@ -24,6 +24,7 @@ from gaitlab.experiment import Experiment, OptimConfig
 from gaitlab.method import MethodConfig
 from gaitlab.tracking import mlflow_store, provenance
 from gaitlab.tracking.runs import MlflowTracker, NoTracker
+from tests.processes import SERVER, Started
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +76,12 @@ def write_hundred(queue: "multiprocessing.Queue[str]") -> None:
 
 def test_two_first_processes_write_at_once(store: str) -> None:
     """Both find no database: one creates it, neither loses a point."""
-    context = multiprocessing.get_context("spawn")
-    queue: multiprocessing.Queue[str] = context.Queue()
-    writers = [context.Process(target=write_hundred, args=(queue,)) for _ in range(2)]
-    for writer in writers:
-        writer.start()
+    queue: multiprocessing.Queue[str] = SERVER.Queue()
+    writers = [Started(write_hundred, queue) for _ in range(2)]
     runs = [queue.get(timeout=200) for _ in writers]
     for writer in writers:
-        writer.join()
-        assert writer.exitcode == 0
+        said = writer.communicate(60)
+        assert writer.returncode == 0, said
     assert len(set(runs)) == 2
     for run_id in runs:
         assert curve(store, run_id, "loss") == [(step, step / 7) for step in range(100)]

@@ -15,8 +15,9 @@ from gaitlab.data.shards import DataConfig
 from gaitlab.experiment import Experiment
 from gaitlab.tracking import delivery, mlflow_store, runs
 from gaitlab.tracking.runs import MlflowTracker
+from tests.processes import SERVER, Started
 from tests.tracking.proxy import Proxy
-from tests.tracking.servers import MlflowServer, postgres, postgres_programs
+from tests.tracking.servers import MlflowServer, migrated, postgres, postgres_programs
 from tests.tracking.test_runs import Plain
 
 pytestmark = pytest.mark.cluster
@@ -38,7 +39,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("server"))
+    folder = tmp_path_factory.mktemp("server")
+    migrated(folder / "server.db")
+    server = MlflowServer(folder)
     server.start()
     yield server
     server.stop()
@@ -82,12 +85,8 @@ def write(uri: str, number: int, all_there: Barrier, parent: "multiprocessing.Qu
 
 def test_sixteen_first_writers(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mlflow", "torch", "gaitlab.tracking.runs"])  # 5 s of imports once, not in every writer
-    all_there, parents, told = context.Barrier(WRITERS + 1), context.Queue(), context.Queue()
-    writers = [context.Process(target=write, args=(uri, number, all_there, parents, told)) for number in range(WRITERS)]
-    for writer in writers:
-        writer.start()
+    all_there, parents, told = SERVER.Barrier(WRITERS + 1), SERVER.Queue(), SERVER.Queue()
+    writers = [Started(write, uri, number, all_there, parents, told) for number in range(WRITERS)]
     all_there.wait()
     begun = time.monotonic()
     with start(uri) as parent:
@@ -95,8 +94,8 @@ def test_sixteen_first_writers(tmp_path: Path) -> None:
             parents.put(parent.run_id)
         children = dict(told.get(timeout=400).split() for _ in writers)
     for writer in writers:
-        writer.join()
-        assert writer.exitcode == 0
+        said = writer.communicate(60)
+        assert writer.returncode == 0, said
     print(f"{WRITERS} writers: {time.monotonic() - begun:.1f} s, {WRITERS * POINTS * 3 / (time.monotonic() - begun):.0f} points/s")
 
     client = mlflow_store.open_store(uri)

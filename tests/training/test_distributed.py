@@ -1,57 +1,48 @@
 """Two gloo workers are one process: the same draws, the same gradients, the same trained weights."""
 
-import os
 import socket
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from gaitlab.data.feed import Feed
-from gaitlab.data.store import Store
-from tests.conftest import ROOT, TINY
-from tests.training.tiny import experiment
-
-CODE = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-import torch
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.data.shards import open_data
 from gaitlab.config import override
+from gaitlab.data.feed import Feed
+from gaitlab.data.shards import open_data
+from gaitlab.data.store import Store
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training.fit import make_feed
-from gaitlab.training.loop import step_generator, train
+from gaitlab.training.loop import step_rng, train
 from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
 from tests.conftest import TINY
+from tests.processes import Started
 from tests.training.tiny import experiment
 
-out = Path(sys.argv[1])
-changes = {"train.steps": 3, "method.clip.frames": (3, 6), "optim.lr": 0.01} | eval(sys.argv[2])
-tiny = override(experiment(TINY), changes)
-if sys.argv[3] == "gaitset":
-    tiny = replace(tiny, method=replace(tiny.method, backbone=GaitSetConfig(channels=(4, 4, 8))))
-torch.set_num_threads(1)
-torch.use_deterministic_algorithms(True)
-run = TorchrunRun(lambda: out / "run") if under_torchrun() else LocalRun(lambda: out / "run")
-store = open_data(tiny.data)
-feed = make_feed(tiny, store, run)
-torch.manual_seed(0)
-method = tiny.method.build(len(feed.subjects))
-module = run.wrap(method.double())  # in float32 the order of sums alone costs more than 1e-6
-batch = feed.batch(0, run.device)
-batch = replace(batch, clips={"gait": batch.clips["gait"].double()})
-module(batch, step_generator(0, 0, run.rank, run.device)).total().backward()
-gradients = {name: p.grad.clone() for name, p in method.named_parameters()}
-torch.manual_seed(0)
-method = tiny.method.build(len(feed.subjects))
-trained = train(tiny, method, feed, run, NoTracker(), data_hash=store.hash)
-seen = {"rows": batch.rows, "clips": batch.clips["gait"], "gradients": gradients, "weights": trained.state_dict()}
-torch.save(seen, out / f"{run.rank}.pt")
-"""
+
+def work(out: Path, changes: dict[str, object], backbone: str) -> None:
+    """One rank."""
+    changes = {"train.steps": 3, "method.clip.frames": (3, 6), "optim.lr": 0.01} | changes
+    tiny = override(experiment(TINY), changes)
+    if backbone == "gaitset":
+        tiny = replace(tiny, method=replace(tiny.method, backbone=GaitSetConfig(channels=(4, 4, 8))))  # type: ignore[call-arg]
+    torch.use_deterministic_algorithms(True)
+    run = TorchrunRun(lambda: out / "run") if under_torchrun() else LocalRun(lambda: out / "run")
+    store = open_data(tiny.data)
+    feed = make_feed(tiny, store, run)
+    torch.manual_seed(0)
+    method = tiny.method.build(len(feed.subjects))
+    module = run.wrap(method.double())  # in float32 the order of sums alone costs more than 1e-6
+    batch = feed.batch(0, run.device)
+    batch = replace(batch, clips={"gait": batch.clips["gait"].double()})
+    module(batch, step_rng(0, 0, range(run.rank, tiny.batch_size, run.world), run.device)).total().backward()
+    gradients = {name: p.grad.clone() for name, p in method.named_parameters()}
+    torch.manual_seed(0)
+    method = tiny.method.build(len(feed.subjects))
+    trained = train(tiny, method, feed, run, NoTracker(), data_hash=store.hash)
+    seen = {"rows": batch.rows, "clips": batch.clips["gait"], "gradients": gradients, "weights": trained.state_dict()}
+    torch.save(seen, out / f"{run.rank}.pt")
 
 
 def outcome(folder: Path, world: int, changes: dict[str, object], backbone: str) -> list[dict]:
@@ -62,7 +53,7 @@ def outcome(folder: Path, world: int, changes: dict[str, object], backbone: str)
         port = free.getsockname()[1]
     processes = []
     for rank in range(world):
-        env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+        env = {"OMP_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
         if world > 1:
             env |= {
                 "RANK": str(rank),
@@ -71,8 +62,9 @@ def outcome(folder: Path, world: int, changes: dict[str, object], backbone: str)
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(port),
             }
-        processes.append(subprocess.Popen([sys.executable, "-c", CODE, str(folder), repr(changes), backbone], env=env, cwd=ROOT))
-    assert [p.wait(120) for p in processes] == [0] * world
+        processes.append(Started(work, folder, changes, backbone, env=env))
+    said = [p.communicate(120) for p in processes]
+    assert [p.returncode for p in processes] == [0] * world, said
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(world)]
 
 

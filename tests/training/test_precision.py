@@ -9,13 +9,11 @@ import torch
 from gaitlab.config import override
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training import loop
-from gaitlab.training.fit import fit
 from gaitlab.training.precision import native_bfloat16, remark, resolved
-from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from tests.conftest import TINY
-from tests.training.tiny import experiment
+from tests.training.tiny import experiment, fit
 
 
 def test_auto_is_bfloat16_only_where_the_processor_has_it() -> None:
@@ -42,7 +40,7 @@ def test_a_run_computes_in_it(native: bool, monkeypatch: pytest.MonkeyPatch, tmp
 
     monkeypatch.setattr(torch.nn.Conv2d, "forward", forward)
     monkeypatch.setattr(loop, "native_bfloat16", lambda device: native)
-    fit(prepare(override(experiment(TINY, steps=1), {"train.precision": "auto"})), LocalRun(lambda: tmp_path), NoTracker())
+    fit(override(experiment(TINY, steps=1), {"train.precision": "auto"}), LocalRun(lambda: tmp_path), NoTracker())
     assert seen == {torch.bfloat16 if native else torch.float32}
     assert f"precision: {'bfloat16' if native else 'float32'}" in capsys.readouterr().out
 
@@ -55,12 +53,12 @@ def test_a_run_ends_in_the_precision_that_it_began_in(
     config = override(experiment(TINY, steps=4), {"train.precision": "auto", "train.checkpoint_every": 2})
     whole, cut = LocalRun(lambda: tmp_path / "whole", keep=9), LocalRun(lambda: tmp_path / "cut", keep=9)
     monkeypatch.setattr(loop, "native_bfloat16", lambda device: began)
-    fit(prepare(config), whole, NoTracker())
+    fit(config, whole, NoTracker())
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     (tmp_path / "cut" / "step-00000004.pt").unlink()
     monkeypatch.setattr(loop, "native_bfloat16", lambda device: not began)
     capsys.readouterr()
-    fit(prepare(config, resume=True), cut, NoTracker(), resume=True)
+    fit(config, cut, NoTracker(), resume=True)
     assert f"precision: {'bfloat16' if began else 'float32'}" in capsys.readouterr().out
     ours, theirs = (trained(run.folder, run)[1].state_dict() for run in (cut, whole))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -16,35 +16,31 @@ from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import fit, make_feed, retest
+from gaitlab.training.fit import make_feed, retest
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.loop import train
-from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.types import Losses
 from tests.conftest import ROOT, TINY
-from tests.training.tiny import experiment
+from tests.processes import Started
+from tests.training.tiny import experiment, fit
 
-CODE = """
+RESUME = """
 import sys, torch
 from pathlib import Path
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import fit
-from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 from tests.conftest import TINY
-from tests.training.tiny import experiment
+from tests.training.tiny import experiment, fit
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
-resume = sys.argv[2] == "resume"
-fit(prepare(experiment(TINY), resume=resume), LocalRun(lambda: folder, keep=9), NoTracker(), resume=resume)
+fit(experiment(TINY), LocalRun(lambda: folder, keep=9), NoTracker(), resume=True)
 """
 
 
-def start(folder: Path, how: str) -> subprocess.Popen[str]:
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-u", "-c", CODE, str(folder), how], env=env, cwd=ROOT, text=True, stdout=subprocess.PIPE)
+def begin(folder: Path) -> None:
+    fit(experiment(TINY), LocalRun(lambda: folder, keep=9), NoTracker())
 
 
 def tensors(value: object, path: str = "") -> dict[str, object]:
@@ -65,12 +61,12 @@ def assert_same(a: dict, b: dict) -> None:
 
 
 def test_kill_9_and_resume_is_bit_identical(tiny_store: Store, tmp_path: Path) -> None:
-    whole = start(tmp_path / "whole", "new")
-    output = whole.communicate(timeout=120)[0]
+    """The resumed one is an interpreter of its own, with other hashes."""
+    whole = Started(begin, tmp_path / "whole", env={"OMP_NUM_THREADS": "1"})
+    output = whole.communicate(120)
     assert whole.returncode == 0, output
 
-    killed = start(tmp_path / "killed", "new")
-    assert killed.stdout is not None
+    killed = Started(begin, tmp_path / "killed", env={"OMP_NUM_THREADS": "1"})
     for line in killed.stdout:
         if line.startswith("tiny 8/"):  # in the middle: behind the checkpoint of step 4, somewhere about that of step 8
             killed.send_signal(signal.SIGKILL)
@@ -79,8 +75,9 @@ def test_kill_9_and_resume_is_bit_identical(tiny_store: Store, tmp_path: Path) -
     killed.stdout.close()
     assert 12 not in checkpoint.found(tmp_path / "killed")
 
-    resumed = start(tmp_path / "killed", "resume")
-    again = resumed.communicate(timeout=120)[0]
+    command = [sys.executable, "-c", RESUME, str(tmp_path / "killed")]
+    resumed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, text=True, stdout=subprocess.PIPE, timeout=120)
+    again = resumed.stdout
     assert resumed.returncode == 0, again
     assert_same(checkpoint.newest(tmp_path / "whole"), checkpoint.newest(tmp_path / "killed"))  # type: ignore[arg-type]
     assert output.split("tiny on ")[1] == again.split("tiny on ")[1], "the tables differ"
@@ -89,7 +86,7 @@ def test_kill_9_and_resume_is_bit_identical(tiny_store: Store, tmp_path: Path) -
 def test_ctrl_c_saves_and_the_rest_is_the_same_run(tiny_store: Store, tmp_path: Path) -> None:
     tiny = experiment(TINY)
     whole = LocalRun(lambda: tmp_path / "whole")
-    fit(prepare(tiny), whole, NoTracker())
+    fit(tiny, whole, NoTracker())
 
     class Stops(NoTracker):
         def log(self, step: int, metrics: object) -> None:
@@ -99,18 +96,18 @@ def test_ctrl_c_saves_and_the_rest_is_the_same_run(tiny_store: Store, tmp_path: 
 
     stopped = LocalRun(lambda: tmp_path / "stopped")
     with pytest.raises(Interrupted):
-        fit(prepare(tiny), stopped, Stops())
+        fit(tiny, stopped, Stops())
     assert list(checkpoint.found(tmp_path / "stopped")) == [4]
-    fit(prepare(tiny, resume=True), stopped, NoTracker(), resume=True)
+    fit(tiny, stopped, NoTracker(), resume=True)
     assert_same(whole.load(), stopped.load())  # type: ignore[arg-type]
 
 
 def test_resuming_another_config_names_the_fields(tiny_store: Store, tmp_path: Path) -> None:
     tiny = override(experiment(TINY), {"train.steps": 4})
     run = LocalRun(lambda: tmp_path)
-    fit(prepare(tiny), run, NoTracker())
+    fit(tiny, run, NoTracker())
     with pytest.raises(ValueError, match=r"optim\.lr: 0\.05 -> 0\.5"):
-        fit(prepare(override(tiny, {"optim.lr": 0.5}), resume=True), run, NoTracker(), resume=True)
+        fit(override(tiny, {"optim.lr": 0.5}), run, NoTracker(), resume=True)
 
 
 class Sometimes(Method):
@@ -151,7 +148,7 @@ def test_too_many_bad_steps_end_the_run_with_advice(tiny_store: Store, tmp_path:
 def test_best_checkpoint_is_what_is_tested(tiny_store: Store, tmp_path: Path) -> None:
     tiny = override(experiment(TINY), {"validation": "walkers@validation", "train.evaluate_every": 2, "train.keep": 1})
     run = LocalRun(lambda: tmp_path, keep=1)
-    outcome = fit(prepare(tiny), run, NoTracker())
+    outcome = fit(tiny, run, NoTracker())
     state = run.load()
     assert state is not None
     best = state["best"]

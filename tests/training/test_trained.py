@@ -10,19 +10,18 @@ import torch
 from gaitlab.config import override
 from gaitlab.experiment import Experiment, InitConfig
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import fit
 from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.training.transfer import start_from
 from tests.conftest import TINY
-from tests.training.tiny import experiment
+from tests.training.tiny import experiment, fit
 
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("earlier")
-    fit(prepare(experiment(TINY, steps=2)), LocalRun(lambda: folder), NoTracker())
+    fit(experiment(TINY, steps=2), LocalRun(lambda: folder), NoTracker())
     return folder
 
 
@@ -72,16 +71,16 @@ def test_a_run_goes_on_when_the_one_it_started_from_is_gone(earlier: Path, tmp_p
     folder, source = tmp_path / "run", tmp_path / "source"
     shutil.copytree(earlier, source)
     config = replace(experiment(TINY, steps=2), init=InitConfig(run=str(source), parts=("backbone",)))
-    fit(prepare(config), LocalRun(lambda: folder), NoTracker())
+    fit(config, LocalRun(lambda: folder), NoTracker())
     shutil.rmtree(source)
-    fit(prepare(config, resume=True), LocalRun(lambda: folder), NoTracker(), resume=True)
+    fit(config, LocalRun(lambda: folder), NoTracker(), resume=True)
     with pytest.raises(ValueError, match="no run"):
-        fit(prepare(config, resume=True), LocalRun(lambda: tmp_path / "other"), NoTracker(), resume=True)
+        fit(config, LocalRun(lambda: tmp_path / "other"), NoTracker(), resume=True)
 
 
 def test_a_run_starts_where_the_other_ended(earlier: Path, tmp_path: Path) -> None:
     config = replace(override(experiment(TINY, steps=1), {"optim.lr": 0.0}), init=InitConfig(run=str(earlier), parts=("backbone",)))
-    fit(prepare(config), LocalRun(lambda: tmp_path), NoTracker())
+    fit(config, LocalRun(lambda: tmp_path), NoTracker())
     ours, theirs = (dict(trained(folder, LocalRun(lambda: tmp_path))[1].named_parameters()) for folder in (tmp_path, earlier))
     same = {name: torch.equal(ours[name], theirs[name]) for name in ours}
     assert all(value is name.startswith("backbone.") for name, value in same.items())

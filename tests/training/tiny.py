@@ -5,6 +5,11 @@ from gaitlab.data.shards import DataConfig
 from gaitlab.data.source import SourceConfig
 from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.runs.summary import Summary
+from gaitlab.training import fit as training
+from gaitlab.training.border import Tracker
+from gaitlab.training.ready import prepare
+from gaitlab.training.run import LocalRun
 from gaitlab.types import Augment, ClipSpec
 
 
@@ -22,3 +27,8 @@ def experiment(source: SourceConfig, steps: int = 12) -> Experiment:
         train=TrainConfig(steps=steps, checkpoint_every=4, log_every=4),
         benchmarks=(Benchmark(protocol="walkers"),),
     )
+
+
+def fit(experiment: Experiment, run: LocalRun, tracker: Tracker, *, resume: bool = False) -> Summary:
+    """As a launcher does it: made ready, then trained and tested."""
+    return training.fit(prepare(experiment, run.world, resume=resume), run, tracker, resume=resume)

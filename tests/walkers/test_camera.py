@@ -8,7 +8,7 @@ import pytest
 from gaitlab.data.frames import align
 from gaitlab.walkers.sensors.camera import CLEAN, Camera, Noise, raw_masks, silhouettes
 from gaitlab.walkers.sensors.capsules import Capsules
-from tests.data.sensors.bodies import body
+from tests.walkers.bodies import body
 
 
 def covered(camera: Camera, one: Capsules, t: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 from gaitlab.walkers.sensors.capsules import Capsules
 from gaitlab.walkers.sensors.lidar import Lidar, scan
-from tests.data.sensors.bodies import body
+from tests.walkers.bodies import body
 
 QUIET = Lidar(noise=0.0, dropout=0.0)
 

@@ -98,7 +98,7 @@ def test_a_walk_depends_on_its_name_alone_and_not_on_the_processor() -> None:
     grown = replace(SMALL, train_subjects=50, test_subjects=9, takes=3, views=(0, 45, 90))
     assert [digest(grown, walk) for walk in reversed(walks)] == here[::-1]
     code = (
-        "from tests.data.test_walkers import SMALL, digest, some\n"
+        "from tests.walkers.test_walkers import SMALL, digest, some\n"
         "print([digest(SMALL, walk) for walk in some(SMALL)])\n"
     )  # fmt: skip
     plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_DISABLE_INTEL_SVML": "1"}
