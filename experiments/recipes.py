@@ -5,21 +5,18 @@
 """
 
 from dataclasses import replace
-from typing import Any
 
 from experiments import cod2, supervised, walkers
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Experiment
-from gaitlab.methods.cod2 import CoD2Config
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.sweeps.sweep import Choice, Range, Sweep, Uniform
 
 
 def recipe(experiment: Experiment) -> Sweep:
     """The search around one experiment: rates and decays of a quarter to four times its own, half to double its width."""
-    at, method = (
-        ("method.recogniser", experiment.method.recogniser) if isinstance(experiment.method, CoD2Config) else ("method", experiment.method)
-    )
+    method = experiment.method.recogniser_config()
+    at = ".".join(("method", *experiment.method.recogniser_path()))
     assert isinstance(method, SupervisedConfig)
     optim = experiment.optim
     space: dict[str, Range] = {
@@ -45,7 +42,7 @@ def recipe(experiment: Experiment) -> Sweep:
 
 
 def _learns_identities(experiment: Experiment) -> bool:
-    method: Any = experiment.method.recogniser if isinstance(experiment.method, CoD2Config) else experiment.method
+    method = experiment.method.recogniser_config()
     return isinstance(method, SupervisedConfig) and not method.classes and bool(experiment.benchmarks)
 
 

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from gaitlab.experiment import Experiment
@@ -10,7 +11,7 @@ from gaitlab.runs import checkpoint
 from gaitlab.runs.folder import keep_config, run_folder
 from gaitlab.runs.summary import Summary
 from gaitlab.tracking.mlflow_store import without_password
-from gaitlab.tracking.runs import NoTracker, Tracker
+from gaitlab.tracking.runs import MlflowTracker, NoTracker
 from gaitlab.training.fit import fit
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.ready import Ready, prepare
@@ -42,7 +43,7 @@ def local(experiment: Experiment, *, resume: str | None = None, tracking: bool =
             raise Interrupted(stop.step, resume_line(tracker.run_id)) from None
         if run.rank == 0:
             _farewell(summary, tracker)
-    return summary
+    return replace(summary, run=tracker.run_id)
 
 
 def on_ray(experiment: Experiment, *, resume: str | None = None, tracking: bool = True) -> Summary:
@@ -59,29 +60,31 @@ def on_ray(experiment: Experiment, *, resume: str | None = None, tracking: bool 
         _announced(experiment, tracker)
         summary = train_on_workers(ready, run_id=tracker.run_id, tracking_uri=tracker.uri or None, resume=resume is not None)
         _farewell(summary, tracker)
-    return summary
+    return replace(summary, run=tracker.run_id)
 
 
 def resume_line(run_id: str) -> str:
     """What to type to go on with a run."""
+    if "__file__" not in vars(sys.modules["__main__"]):  # a notebook
+        return f"resume with: gaitlab.train(experiment, resume={run_id!r})"
     torchrun = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", "1")]
     start = torchrun if under_torchrun() else ["python"]
     untracked = ["--no-tracking"] if run_id.startswith(NoTracker.PREFIX) else []
     return f"resume with: {shlex.join([*start, sys.argv[0], '--resume', run_id, *untracked])}"
 
 
-def _tracker(ready: Ready, resume: str | None, tracking: bool, *, system_metrics: bool = True) -> Tracker | NoTracker:
+def _tracker(ready: Ready, resume: str | None, tracking: bool, *, system_metrics: bool = True) -> MlflowTracker | NoTracker:
     if not tracking:
         return NoTracker(resume)
-    return Tracker.start(ready.experiment, data_hash=ready.store.hash, run_id=resume, system_metrics=system_metrics)
+    return MlflowTracker.start(ready.experiment, data_hash=ready.store.hash, run_id=resume, system_metrics=system_metrics)
 
 
-def _announced(experiment: Experiment, tracker: Tracker | NoTracker) -> Path:
+def _announced(experiment: Experiment, tracker: MlflowTracker | NoTracker) -> Path:
     print(f"run {tracker.run_id}; if it is cut short, {resume_line(tracker.run_id)}", flush=True)
     return keep_config(experiment, tracker.folder)
 
 
-def _farewell(summary: Summary, tracker: Tracker | NoTracker) -> None:
+def _farewell(summary: Summary, tracker: MlflowTracker | NoTracker) -> None:
     print(f"\n{summary.text()}")
     if tracker.uri:
         print(f"\nlook at the run with: {tracker.how_to_open()}\nMLflow store: {without_password(tracker.uri)}", flush=True)

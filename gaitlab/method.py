@@ -5,13 +5,14 @@ A method never sees an optimiser, a loader, a logger or a path, and calls a coll
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from gaitlab.config import Config
+from gaitlab.rng import Rng
 from gaitlab.types import Batch, ClipSpec, Look, Losses, Modality
 
 
@@ -25,7 +26,7 @@ class Method(nn.Module, ABC):
     distance: Literal["euclidean", "cosine"] = "euclidean"
     """How embeddings are compared at test time unless the protocol says otherwise: euclidean | cosine."""
 
-    def encode(self, batch: Batch, rng: torch.Generator) -> Tensor:
+    def encode(self, batch: Batch, rng: Rng) -> Tensor:
         """Rows `n ...` on which alone the objective depends."""
         raise NotImplementedError(f"{type(self).__name__} has no encode/objective split, so it cannot accumulate gradients")
 
@@ -33,18 +34,21 @@ class Method(nn.Module, ABC):
         """Losses of the encoded rows; `batch` gives the labels."""
         raise NotImplementedError(f"{type(self).__name__} has no encode/objective split, so it cannot accumulate gradients")
 
-    def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
-        """Training objective of one batch. All randomness comes from `rng` (on the batch's device)."""
+    def losses(self, batch: Batch, rng: Rng) -> Losses:
+        """Training objective of one batch. All randomness comes from `rng`, which also knows the step's number."""
         return self.objective(self.encode(batch, rng), batch)
 
     @abstractmethod
     def embed(self, batch: Batch) -> Tensor:
-        """Test-time embedding `n p d`, float32; every row equal to what the walk alone would give."""
+        """Test-time embedding `n p d`, float32; every row equal to what the walk alone would give.
 
-    def forward(self, batch: Batch, rng: torch.Generator) -> Losses:
+        The batch holds the clips of one of the config's `embeds`: one modality, unless the network takes several at once.
+        """
+
+    def forward(self, batch: Batch, rng: Rng) -> Losses:
         return self.losses(batch, rng)
 
-    def look(self, batch: Batch, rng: torch.Generator) -> Mapping[str, Look]:
+    def look(self, batch: Batch, rng: Rng) -> Mapping[str, Look]:
         """What there is to see of the training, by name; called without gradients and in evaluation mode, on one rank only."""
         return {}
 
@@ -61,17 +65,22 @@ class MethodConfig(Config):
         """Clips that training asks for, by role."""
         raise NotImplementedError
 
-    def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
-        """Clips that `embed` asks for, by role; whole walks unless a method knows better.
+    def embeds(self) -> tuple[tuple[str, ...], ...]:
+        """Sets of roles, each of which `embed` makes an embedding of: every clip by itself, unless a network takes several at once."""
+        return tuple((role,) for role in self.clips())
 
-        modality: only those of this one, for tests across modalities; ValueError if the method embeds others only.
+    def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
+        """Clips of one of `embeds`, by role, all that `embed` will see; whole walks unless a method knows better.
+
+        modality: the set whose first clip is of this one, for tests across modalities; the first set if None. ValueError if there is none.
         """
-        clips = {role: spec.whole() for role, spec in self.clips().items()}
-        asked = {role: spec for role, spec in clips.items() if modality in (None, spec.modality)}
-        if not asked:
-            there = " and ".join(dict.fromkeys(spec.modality for spec in clips.values()))
-            raise ValueError(f"{type(self).__name__} embeds {there} only; a test asks it for {modality}")
-        return asked
+        clips = self.clips()
+        for roles in self.embeds():
+            if modality in (None, clips[roles[0]].modality):
+                leaders = {role: clips[role].follows for role in roles}
+                return {role: replace(clips[role].whole(), follows=leader if leader in roles else None) for role, leader in leaders.items()}
+        there = " and ".join(dict.fromkeys(" with ".join(clips[role].modality for role in roles) for roles in self.embeds()))
+        raise ValueError(f"{type(self).__name__} embeds {there} only; a test asks it for {modality}")
 
     def channels(self) -> dict[str, int]:
         """Channels that the network takes of the clips, by role; a role left out takes any number."""
@@ -80,6 +89,14 @@ class MethodConfig(Config):
     def targets(self) -> tuple[str, ...]:
         """Conditions that a batch's `target` numbers, for methods that tell them apart."""
         return ()
+
+    def recogniser_path(self) -> tuple[str, ...]:
+        """Fields that lead to the part that recognises, in the config and in the built network alike; (): the method is nothing else."""
+        return ()
+
+    def recogniser_config(self) -> "MethodConfig":
+        """The config of that part: what a baseline trains by itself."""
+        return reduce(getattr, self.recogniser_path(), self)
 
     def build(self, subjects: int) -> Method:
         """A freshly initialised method for `subjects` training identities."""

@@ -5,7 +5,7 @@ Axis legend, used in every signature: `n` walks, `t` frames, `c` channels, `h w`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import torch
@@ -85,10 +85,8 @@ class ClipSpec(Config):
             raise ValueError(f"clip.skip is 0 or more and clip.limit 1 or more; they are {self.skip} and {self.limit}")
 
     def whole(self) -> "ClipSpec":
-        """The same clip at test time: every frame in order, nothing augmented."""
-        from dataclasses import replace
-
-        return replace(self, frames=None, order="consecutive", augment=Augment())
+        """The same clip at test time: every frame in order, nothing augmented, following no other."""
+        return replace(self, frames=None, order="consecutive", augment=Augment(), follows=None)
 
 
 @dataclass(frozen=True)

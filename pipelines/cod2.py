@@ -38,7 +38,7 @@ RECORDING = Path(os.environ.get("GAITLAB_MOCAP") or Path(__file__).parents[2] / 
 
 
 def main() -> None:
-    command, resume = asked(sys.argv[1:])
+    command, resume = understand(sys.argv[1:])
     experiment = command.experiment if resume else with_recording(command.experiment)
     halves = (baseline_of(experiment), experiment)
     first = os.environ.get("RANK", "0") == "0"
@@ -58,7 +58,7 @@ def main() -> None:
             print(f"\n{how_to_open(list(runs_of(halves).values()))}", flush=True)
 
 
-def asked(arguments: Sequence[str]) -> tuple[Command, str | None]:
+def understand(arguments: Sequence[str]) -> tuple[Command, str | None]:
     """The command, and what --resume says. A pair that goes on has the fields it began with, and those that are typed again."""
     flag = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     flag.add_argument("--resume", nargs="?", const="")
@@ -85,8 +85,7 @@ def with_recording(experiment: Experiment) -> Experiment:
 
 def baseline_of(experiment: Experiment) -> Experiment:
     """The same experiment of the recogniser alone."""
-    assert isinstance(experiment.method, CoD2Config)
-    return replace(experiment, name=f"{experiment.name}-baseline", method=experiment.method.recogniser)
+    return replace(experiment, name=f"{experiment.name}-baseline", method=experiment.method.recogniser_config())
 
 
 def pair(name: str) -> Path:

@@ -21,17 +21,19 @@ from gaitlab.data.shards import DataConfig, open_data
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.store import Store
 from gaitlab.evaluation.chance import chance
+from gaitlab.evaluation.classical import classical
 from gaitlab.evaluation.cues import width
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.protocol import RetrievalProtocol, select
 from gaitlab.evaluation.protocols import retrieval
+from gaitlab.evaluation.sought import seek
 from gaitlab.guard import guarded
 from gaitlab.modules import import_modules
 from gaitlab.reports.results import ResultRow, write_results
 from gaitlab.runs.folder import run_folder
 from gaitlab.tracking.mlflow_store import tags_of
 from gaitlab.tracking.provenance import commit, hardware_line
-from gaitlab.training.benchmark import check, classical, rank
+from gaitlab.training.benchmark import MethodEmbedder, check
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.walkers.mocap import MocapSource
@@ -82,7 +84,7 @@ def tables(source: SourceConfig | None, store: Store, learnt_from: Store, p: Ret
     index = store.index.iloc[rows]
     single = {"mean width": width(store, rows)} | (cues(source, index) if isinstance(source, Generated) else {})
     found = {"chance": chance(index, p)} | {name: evaluate(centred(x), index, p).table for name, x in single.items()}
-    return found | {name: result.table for name, result in classical(store, rows, p, learnt_from).items()}
+    return found | {baseline.name: seek(baseline, store, p).table for baseline in classical(store, p, (learnt_from,))}
 
 
 def results(label: str, seed: int, run: str, table: pd.DataFrame, made: str = "") -> list[ResultRow]:
@@ -112,15 +114,15 @@ def text(rows: Sequence[ResultRow]) -> str:
 
 
 def main() -> None:
-    asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
-    import_modules(asked.own)
-    p, data = retrieval(asked.protocol or ("mocap" if asked.recording else "walkers")), FEWER
-    if asked.recording:
-        recorded = MocapSource(root=str(Path(asked.recording).expanduser().resolve()), modalities=("silhouette",))
+    arguments = understood(lambda: tyro.cli(Arguments, description=__doc__))
+    import_modules(arguments.own)
+    p, data = retrieval(arguments.protocol or ("mocap" if arguments.recording else "walkers")), FEWER
+    if arguments.recording:
+        recorded = MocapSource(root=str(Path(arguments.recording).expanduser().resolve()), modalities=("silhouette",))
         data = DataConfig(root="recorded", make=recorded)  # not "mocap": shards of that name would stand in for the recording
         recorded.walks()  # a wrong one is refused before people are generated
     networks = []
-    for name in asked.runs:
+    for name in arguments.runs:
         run = LocalRun(partial(run_folder, name))
         experiment, method = trained(run_folder(name), run)
         networks.append((name, run, experiment, method))
@@ -129,17 +131,17 @@ def main() -> None:
         check(experiment, store, p)
     rows = [row for label, table in tables(data.make, store, people, p).items() for row in results(label, 0, "-", table)]
     for name, run, experiment, method in networks:
-        table = rank(experiment, method, store, p, run)[0].table
+        table = seek(MethodEmbedder(experiment, method, run), store, p).table
         rows += results(experiment.name, experiment.seed, name, table, tags_of(name).get("commit", ""))
     print(text(rows))
-    if asked.out:
-        name, title, notes = RECORDED if asked.recording else GENERATED
+    if arguments.out:
+        name, title, notes = RECORDED if arguments.recording else GENERATED
         walks = store.index[store.index["split"] == p.split]
         facts = {"people": walks["subject"].nunique(), "views": walks["view"].nunique(), "clips": walks["source"].nunique()}
         teachers = people.index.loc[people.index["split"] == "train", "subject"].nunique()
         learnt = f"GEI + LDA learnt from {teachers:,} other, generated people ({people.hash[:12]})"
         learnt += "".join(f", {label} from {root}" for label, root in {e.name: e.data.root for _, _, e, _ in networks}.items())
-        write_results(name, title, rows, notes.format(protocol=p.name, data=store.hash[:12], learnt=learnt, **facts), asked.out)
+        write_results(name, title, rows, notes.format(protocol=p.name, data=store.hash[:12], learnt=learnt, **facts), arguments.out)
 
 
 GENERATED = (

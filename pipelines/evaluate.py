@@ -34,13 +34,13 @@ class Arguments:
 
 
 def main() -> None:
-    asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
-    own = import_modules(asked.own)
-    folder = run_named(asked.run)
-    data = DataConfig(root=asked.root) if asked.root else None
+    arguments = understood(lambda: tyro.cli(Arguments, description=__doc__))
+    own = import_modules(arguments.own)
+    folder = run_named(arguments.run)
+    data = DataConfig(root=arguments.root) if arguments.root else None
     known = {**PROTOCOLS, **offered(own, "PROTOCOLS")}
-    protocols = [protocol(name, known=known) for name in asked.protocols]
-    summary = retest(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=protocols, distance=asked.distance)
+    protocols = [protocol(name, known=known) for name in arguments.protocols]
+    summary = retest(folder, LocalRun(lambda: folder), NoTracker(), data=data, protocols=protocols, distance=arguments.distance)
     print(f"\n{summary.text()}")
 
 

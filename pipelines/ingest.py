@@ -118,10 +118,10 @@ def later(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
     """The same arguments, but a call only returns what is to be done."""
 
     @wraps(command)
-    def asked(*arguments: Any, **named: Any) -> Callable[[], None]:
+    def postponed(*arguments: Any, **named: Any) -> Callable[[], None]:
         return partial(command, *arguments, **named)
 
-    return asked
+    return postponed
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from gaitlab.guard import guarded
 from gaitlab.interop.opengait import export_state
 from gaitlab.interop.opengait.runs import read_run, write_run
 from gaitlab.runs.folder import run_folder, run_named
-from gaitlab.tracking.runs import Tracker
+from gaitlab.tracking.runs import MlflowTracker
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 
@@ -47,15 +47,15 @@ class Export:
     """New file."""
 
 
-def bring(asked: Import) -> None:
-    run = read_run(asked.config, asked.checkpoint, asked.root)
-    if asked.out:
-        plain = Path(asked.out).name == asked.out
-        folder = run_folder(asked.out) if plain else Path(asked.out).absolute()
-        name = f"{asked.out if plain else folder} --no-tracking"
+def bring(arguments: Import) -> None:
+    run = read_run(arguments.config, arguments.checkpoint, arguments.root)
+    if arguments.out:
+        plain = Path(arguments.out).name == arguments.out
+        folder = run_folder(arguments.out) if plain else Path(arguments.out).absolute()
+        name = f"{arguments.out if plain else folder} --no-tracking"
         write_run(run, folder)
     else:
-        with Tracker.start(run.experiment, data_hash=run.data_hash, system_metrics=False) as tracker:
+        with MlflowTracker.start(run.experiment, data_hash=run.data_hash, system_metrics=False) as tracker:
             folder, name = tracker.folder, tracker.run_id
             write_run(run, folder)
     for note in run.notes:
@@ -71,31 +71,31 @@ def bring(asked: Import) -> None:
         print(f"go on: python pipelines/local.py --resume {name}\nthe optimiser {run.optimiser}")
 
 
-def give(asked: Export) -> None:
-    if asked.out.exists():
-        raise ValueError(f"{asked.out} is there already; name another --out")
-    if not asked.out.parent.is_dir():
-        raise ValueError(f"there is no folder {asked.out.parent}; make it, or name another --out")
-    folder = run_named(asked.run)
+def give(arguments: Export) -> None:
+    if arguments.out.exists():
+        raise ValueError(f"{arguments.out} is there already; name another --out")
+    if not arguments.out.parent.is_dir():
+        raise ValueError(f"there is no folder {arguments.out.parent}; make it, or name another --out")
+    folder = run_named(arguments.run)
     experiment, method = trained(folder, LocalRun(lambda: folder, device=torch.device("cpu")))
     state = export_state(method)
-    partial = asked.out.with_name(f".{asked.out.name}.partial")
+    partial = arguments.out.with_name(f".{arguments.out.name}.partial")
     try:
         with partial.open("wb") as file:
             torch.save({"model": state}, file)
-        partial.replace(asked.out)
+        partial.replace(arguments.out)
     except RuntimeError as error:  # torch's zip writer turns a full disk into a RuntimeError
-        raise OSError(f"could not write {asked.out}: {str(error).splitlines()[0]}; is the disk full?") from error
+        raise OSError(f"could not write {arguments.out}: {str(error).splitlines()[0]}; is the disk full?") from error
     finally:
         partial.unlink(missing_ok=True)
-    print(f"{len(state)} entries of {experiment.name} in {asked.out}; in OpenGait's YAML, restore_hint: {asked.out}")
+    print(f"{len(state)} entries of {experiment.name} in {arguments.out}; in OpenGait's YAML, restore_hint: {arguments.out}")
 
 
 def main() -> None:
     about = (__doc__ or "").replace("\npython", "\n\npython")
     commands: dict[str, Any] = {"import": Import, "export": Export}
-    asked = understood(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="pipelines/opengait.py", description=about))
-    bring(asked) if isinstance(asked, Import) else give(asked)
+    arguments = understood(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="pipelines/opengait.py", description=about))
+    bring(arguments) if isinstance(arguments, Import) else give(arguments)
 
 
 if __name__ == "__main__":

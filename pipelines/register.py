@@ -28,9 +28,9 @@ class Arguments:
 
 
 def main() -> None:
-    asked = understood(lambda: tyro.cli(Arguments, description=__doc__))
-    import_modules(asked.own)
-    made = register(run_named(asked.run), asked.name, modality=asked.modality)
+    arguments = understood(lambda: tyro.cli(Arguments, description=__doc__))
+    import_modules(arguments.own)
+    made = register(run_named(arguments.run), arguments.name, modality=arguments.modality)
     parts, size = made.embedding
     print(f"{made.name}, version {made.version}: step {made.step}; model.predict(walks uint8 [n t h w]) -> float32 [n {parts} {size}]")
     print(made.load)

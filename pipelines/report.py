@@ -32,7 +32,7 @@ class Arguments:
     """Module with sweeps or methods of your own; several may be given."""
 
 
-def asked(arguments: Arguments) -> list[Sweep]:
+def chosen(arguments: Arguments) -> list[Sweep]:
     """The sweeps that are named. ValueError with a suggestion for an unknown one, before anything is written."""
     if not arguments.names:
         raise ValueError(f"name a sweep; there are {', '.join(SWEEPS)}")
@@ -42,7 +42,7 @@ def asked(arguments: Arguments) -> list[Sweep]:
 
 def main() -> None:
     arguments = understood(lambda: tyro.cli(Arguments, description=__doc__))
-    for sweep in asked(arguments):
+    for sweep in chosen(arguments):
         study = Study.read(sweep, arguments.storage)
         print("\n".join(str(path) for path in report(as_run(sweep, study), study, arguments.out)))
 

@@ -54,7 +54,7 @@ def catalogue() -> list[str]:
     return [*own, f"  {'recipe-EXPERIMENT':24}{any_.title} of any recogniser, e.g. {any_.name}"]
 
 
-def asked(arguments: list[str]) -> tuple[Sweep, Command]:
+def parse(arguments: list[str]) -> tuple[Sweep, Command]:
     """The sweep that the arguments name, as they change it, and how to run it."""
     own, arguments = without_modules(arguments)
     sweep = called(arguments[0], {**SWEEPS, **offered(import_modules(own), "SWEEPS")}, "sweep")
@@ -70,7 +70,7 @@ def main() -> None:
     if not (named := without_modules(sys.argv[1:])[1]) or named[0].startswith("-"):
         print(f"{__doc__}\nsweeps:\n" + "\n".join(catalogue()))
         return
-    sweep, command = asked(sys.argv[1:])
+    sweep, command = parse(sys.argv[1:])
     from gaitlab.cluster.sweep import run_sweep
     from gaitlab.reports.grid import markdown
     from gaitlab.reports.report import of_sweep

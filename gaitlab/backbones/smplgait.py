@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from gaitlab.backbones.backbone import Backbone
 from gaitlab.backbones.plain import PlainConfig
+from gaitlab.nn.dropout import WalkDropout
 from gaitlab.nn.frames import pack, sizes_of, temporal_max
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.plain import PlainLayers
@@ -51,7 +52,7 @@ class SMPLGait(Backbone):
         self.fc1, self.bn1 = nn.Linear(NUMBERS, a), nn.BatchNorm1d(a)
         self.fc2, self.bn2 = nn.Linear(a, b), nn.BatchNorm1d(b)
         self.fc3, self.bn3 = nn.Linear(b, config.side**2), nn.BatchNorm1d(config.side**2)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = WalkDropout(config.dropout)
         initialise(self)
 
     def forward(self, clip: Tensor, lengths: Tensor, body: Tensor) -> Tensor:  # type: ignore[override]
@@ -64,12 +65,12 @@ class SMPLGait(Backbone):
             )
         square = F.pad(maps, (0, self.side - maps.shape[3]))
         packed = torch.cat([walk[:size] for walk, size in zip(body, sizes, strict=True)])
-        turned = square @ self._matrix(packed).unsqueeze(1)
+        turned = square @ self._matrix(packed, sizes).unsqueeze(1)
         return horizontal_pyramid(temporal_max(turned, sizes), self.bins)
 
-    def _matrix(self, body: Tensor) -> Tensor:
+    def _matrix(self, body: Tensor, sizes: list[int]) -> Tensor:
         """Packed `f 85` -> `f side side`, the identity and what the body adds to it."""
         x = F.relu(self.bn1(self.fc1(body)))
-        x = F.relu(self.bn2(self.dropout(self.fc2(x))))
-        x = F.relu(self.bn3(self.dropout(self.fc3(x))))
+        x = F.relu(self.bn2(self.dropout(self.fc2(x), sizes)))
+        x = F.relu(self.bn3(self.dropout(self.fc3(x), sizes)))
         return x.unflatten(1, (self.side, self.side)) + torch.eye(self.side, dtype=x.dtype, device=x.device)

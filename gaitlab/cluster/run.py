@@ -124,7 +124,7 @@ def _worker(config: dict[str, Any]) -> Summary:
     """What each worker runs: the very `fit` of a local run."""
     os.environ["GAITLAB_HOME"] = config["home"]
     from gaitlab.runs.folder import run_folder
-    from gaitlab.tracking.runs import NoTracker, Tracker
+    from gaitlab.tracking.runs import MlflowTracker, NoTracker
     from gaitlab.training.fit import fit
 
     ready: Ready = config["ready"]
@@ -132,5 +132,5 @@ def _worker(config: dict[str, Any]) -> Summary:
     run = RayRun(run_folder(run_id), keep=experiment.train.keep, scored=ready.validation is not None)
     restarted = ray.train.get_checkpoint() is not None
     tracked = uri is not None and run.rank == 0
-    with Tracker.start(experiment, data_hash=ready.store.hash, run_id=run_id, uri=uri) if tracked else NoTracker(run_id) as tracker:
+    with MlflowTracker.start(experiment, data_hash=ready.store.hash, run_id=run_id, uri=uri) if tracked else NoTracker(run_id) as tracker:
         return fit(ready, run, tracker, resume=config["resume"] or restarted, blocks=config["blocks"])

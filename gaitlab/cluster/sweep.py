@@ -34,7 +34,7 @@ from gaitlab.sweeps.study import Study, Trial
 from gaitlab.sweeps.sweep import Sweep, experiments
 from gaitlab.sweeps.winner import register_winner
 from gaitlab.tracking.origins import origins
-from gaitlab.tracking.runs import Tracker
+from gaitlab.tracking.runs import MlflowTracker
 from gaitlab.training.ready import prepare
 
 
@@ -67,7 +67,7 @@ def run_sweep(
         content = None
         tags = {"sweep": sweep.name, "ray_job": ray.get_runtime_context().get_job_id()}
         base = replace(sweep.base, name=sweep.name)
-        with Tracker.start(base, data_hash=hash_, run_id=study.parent, token=study.token, tags=tags, system_metrics=False) as parent:
+        with MlflowTracker.start(base, data_hash=hash_, run_id=study.parent, token=study.token, tags=tags, system_metrics=False) as parent:
             if study.parent is None:
                 study.parent = parent.run_id
             print(f"{sweep.name}: {len(study.trials()) if sweep.rows else sweep.trials} trials, {places} at a time", flush=True)
@@ -145,7 +145,7 @@ def _scheduler(sweep: Sweep) -> TrialScheduler:
 class _Trials(Searcher):
     """Between study and Tune: what is next, and how it ended."""
 
-    def __init__(self, study: Study, parent: Tracker, progress: Progress, *, fresh: bool) -> None:
+    def __init__(self, study: Study, parent: MlflowTracker, progress: Progress, *, fresh: bool) -> None:
         super().__init__()
         self.study, self.parent, self.progress, self.fresh = study, parent, progress, fresh
         self.running: dict[str, tuple[int, Experiment, str, str]] = {}  # Tune's id -> number, experiment, data hash, run
@@ -208,9 +208,9 @@ class _Trials(Searcher):
         """Nothing: Tune pickles its searcher, and never takes this one back."""
         return {}
 
-    def _begin(self, number: int, experiment: Experiment, data: str, **tags: str) -> Tracker:
+    def _begin(self, number: int, experiment: Experiment, data: str, **tags: str) -> MlflowTracker:
         """An MLflow run under the sweep's; the same one if a driver was killed as it made it."""
-        return Tracker.start(
+        return MlflowTracker.start(
             experiment,
             data_hash=data,
             parent=self.parent.run_id,
@@ -251,7 +251,7 @@ class _Trials(Searcher):
 
     def _close(self, run: str, experiment: Experiment, data: str, status: str) -> None:
         """A stopped trial's process is gone without a word; its MLflow run would stay RUNNING."""
-        Tracker.start(experiment, data_hash=data, run_id=run, uri=self.parent.uri, system_metrics=False).finish(status)
+        MlflowTracker.start(experiment, data_hash=data, run_id=run, uri=self.parent.uri, system_metrics=False).finish(status)
 
     def _log(self) -> None:
         trials = self.study.trials()

@@ -12,7 +12,7 @@ from ray import tune
 from gaitlab.experiment import Experiment
 from gaitlab.runs import checkpoint
 from gaitlab.runs.folder import read_config, read_outcome, run_folder
-from gaitlab.tracking.runs import Tracker
+from gaitlab.tracking.runs import MlflowTracker
 from gaitlab.training.fit import fit
 from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
@@ -34,7 +34,9 @@ def trial(config: dict[str, str], *, home: str, uri: str) -> None:
             if outcome is None:
                 _run(experiment, config, uri)
             else:  # killed with its figures in the folder, which the store may lack
-                with Tracker.start(experiment, data_hash=config["data"], run_id=config["run"], uri=uri, system_metrics=False) as tracker:
+                with MlflowTracker.start(
+                    experiment, data_hash=config["data"], run_id=config["run"], uri=uri, system_metrics=False
+                ) as tracker:
                     tracker.final(outcome.metrics)
         except Exception as error:  # noqa: BLE001  (one trial does not end the sweep)
             traceback.print_exc()
@@ -54,7 +56,7 @@ def _run(experiment: Experiment, config: Mapping[str, str], uri: str) -> None:
         return
     if not experiment.scale.gpus_per_worker:
         torch.set_num_threads(experiment.scale.cpus_per_worker)  # else each of several trials takes all cores: half the speed
-    with Tracker.start(experiment, data_hash=ready.store.hash, run_id=run, uri=uri) as tracker:
+    with MlflowTracker.start(experiment, data_hash=ready.store.hash, run_id=run, uri=uri) as tracker:
         fit(ready, _TuneRun(lambda: folder, keep=experiment.train.keep), tracker, resume=True)
 
 

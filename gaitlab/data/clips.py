@@ -7,12 +7,15 @@ from gaitlab.data.store import Store
 from gaitlab.types import ClipSpec
 
 
+def can_show(store: Store, modality: str) -> bool:
+    """Whether the store has what clips of `modality` are made of."""
+    return modality in store.modalities or (modality == "skeleton" and "joints" in store.modalities)
+
+
 def stored_modality(store: Store, modality: str) -> str:
     """What clips of `modality` are made of: the modality itself, or joints for skeleton maps that the store does not hold."""
-    if modality in store.modalities:
-        return modality
-    if modality == "skeleton" and "joints" in store.modalities:
-        return "joints"
+    if can_show(store, modality):
+        return modality if modality in store.modalities else "joints"
     raise ValueError(f"{store.root.name} has no {modality!r}; it has {', '.join(store.modalities)}")
 
 

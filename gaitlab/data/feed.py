@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -178,7 +178,7 @@ def whole_walks(store: Store, rows: np.ndarray, clips: ClipSpec | Mapping[str, C
     A single ClipSpec is the clip "gait". Walks are unlabelled (subject -1).
     """
     clips = {"gait": clips} if isinstance(clips, ClipSpec) else clips
-    clips = {role: spec.whole() for role, spec in clips.items()}
+    clips = {role: replace(spec.whole(), follows=spec.follows) for role, spec in clips.items()}
     frames, rows, buffers = LocalFrames(store, {spec.modality for spec in clips.values()}), np.asarray(rows, np.int64), Buffers()
     drawn = draw_clips(rows, clips, clip_lengths(store, clips, rows), frames, 0, 0)
     seen = {role: clip_pixels(frames, rows, clips[role], clip, device, buffers) for role, clip in drawn.items()}

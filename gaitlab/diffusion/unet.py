@@ -79,7 +79,7 @@ class UNet(nn.Module):
         x = F.pixel_unshuffle(clips.flatten(0, 1), self.patch)
         if x.device.type == "cpu":
             x = x.contiguous(memory_format=torch.channels_last)
-        time = self.embed(time_embedding(t, self.base))
+        time = self.embed(time_embedding(t, self.base).to(clips.dtype))
 
         def between(maps: Tensor) -> Tensor:
             return control(next(place), maps)

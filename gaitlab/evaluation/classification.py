@@ -1,17 +1,24 @@
 """Benchmarks that ask what a walk is, not whose: a network's logits against the condition that the walk is labelled with."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from gaitlab.data.store import Store
+from gaitlab.evaluation.embedder import Embedder
 from gaitlab.evaluation.evaluate import taken
 from gaitlab.evaluation.protocol import AnyProtocol, Where, found, of_split
-from gaitlab.evaluation.result import table_rows, text_table
+from gaitlab.evaluation.result import finals, table_rows, text_table
+from gaitlab.evaluation.tested import Tested, final_rows
 from gaitlab.evaluation.unused import unused
 from gaitlab.types import Modality
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ALL = "all"
 """Row of the table with accuracy and the means over classes."""
@@ -25,6 +32,32 @@ class ClassificationProtocol(AnyProtocol):
 
     def sides(self, index: pd.DataFrame) -> list[tuple[Modality | None, np.ndarray]]:
         return [(None, labelled(index, self)[0])]
+
+    def test(self, embedder: Embedder, store: Store, *, learn_from: Sequence[Store] | None = None) -> Tested:
+        """The baseline is the commonest class as the answer to everything."""
+        ((modality, rows),) = self.sides(store.index)
+        index = store.index.iloc[rows]
+        result = replace(classify(embedder.embed(store, rows, modality), index, self), unused=unused(store.index, self))
+        tables = {} if learn_from is None else {"commonest class": commonest(index, self).table}
+        tables |= {embedder.name: result.table}
+
+        def confusion() -> "Figure":
+            from gaitlab.evaluation.figures import confusion_figure  # matplotlib, which the protocols' names do without
+
+            return confusion_figure(result.confusion)
+
+        return Tested(
+            headline=result.accuracy,
+            measure="accuracy",
+            metrics=finals(self.name, result.table) | {f"{self.name}/accuracy": result.accuracy},
+            text=f"{embedder.name} on {store.root.name}\n{result.text()}",
+            tables={
+                self.name: result.table.rename_axis("row").reset_index(),
+                f"{self.name}-confusion": result.confusion.rename_axis("walks of").reset_index(),
+            },
+            figures={f"{self.name}-confusion": confusion},
+            classes=final_rows(self.name, "classes", {label: table.loc[ALL].drop("walks") for label, table in tables.items()}),
+        )
 
 
 @dataclass(frozen=True)

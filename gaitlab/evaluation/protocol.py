@@ -6,12 +6,15 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from gaitlab.config import Config
+from gaitlab.data.store import Store
+from gaitlab.evaluation.embedder import Embedder
+from gaitlab.evaluation.tested import Tested
 from gaitlab.types import Modality
 
 Distance = Literal["euclidean", "cosine"]
@@ -66,8 +69,9 @@ class Where(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class AnyProtocol(Config):
-    """What retrieval, submissions and classification have in common: they use walks of one split.
+    """What retrieval, submissions and classification have in common: they use walks of one split, and test a network by themselves.
 
+    A subclass says `sides` and `test`, and runs, reports and sweeps take it as they take these.
     scored: whether there is a number that tells a better network from a worse one.
     """
 
@@ -78,6 +82,18 @@ class AnyProtocol(Config):
     def sides(self, index: pd.DataFrame) -> list[tuple[Modality | None, np.ndarray]]:
         """What is embedded from which modality (None: the method's own), int64 rows; ValueError if the index lacks what is asked for."""
         raise NotImplementedError
+
+    def test(self, embedder: Embedder, store: Store, *, learn_from: Sequence[Store] | None = None) -> Tested:
+        """What the embedder makes of the store's walks; every rank calls it.
+
+        learn_from: None is the embedder alone. Given, baselines stand beside it, which take time; those that learn do so from the
+            training people of `store`, else of the first of these stores that has some.
+        """
+        raise NotImplementedError
+
+    def with_distance(self, distance: Distance) -> Self:
+        """The same, walks compared this way; where it is another way, the name says so."""
+        raise ValueError(f"protocol {self.name!r} compares no walks; leave distance {distance!r} out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +144,14 @@ class RetrievalProtocol(AnyProtocol):
         if self.modality is not None and self.cross_modal:
             return [(self.modality[0], chosen.probes), (self.modality[1], chosen.gallery)]
         return [(self.modality[0] if self.modality else None, np.union1d(chosen.probes, chosen.gallery))]
+
+    def test(self, embedder: Embedder, store: Store, *, learn_from: Sequence[Store] | None = None) -> Tested:
+        from gaitlab.evaluation.sought import sought  # which stands on this file
+
+        return sought(embedder, store, self, learn_from)
+
+    def with_distance(self, distance: Distance) -> Self:
+        return self if self.distance == distance else replace(self, distance=distance, name=f"{self.name}-{distance}")
 
     def headline_row(self) -> str:
         """Name of the table's row that the headline is taken from."""
@@ -193,6 +217,11 @@ def _union(parts: Sequence[Selection]) -> Selection:
         members={name: np.isin(probes, part.probes) for part in parts for name in part.members},
         impostor=np.isin(probes, np.concatenate([part.probes[part.impostor] for part in parts])),
     )
+
+
+def rows_of(sides: Sequence[tuple[Modality | None, np.ndarray]]) -> np.ndarray:
+    """int64, in the order of the index: all that `AnyProtocol.sides` names, each walk once."""
+    return np.unique(np.concatenate([rows for _, rows in sides]))
 
 
 def enrolled(subjects: np.ndarray, share: float) -> np.ndarray:

@@ -254,11 +254,7 @@ def protocol(asked: str | AnyProtocol, distance: Distance | None = None, known: 
     distance: how walks are compared instead of the protocol's own way; where it is another one, the name says so.
     """
     found = _named(asked, known) if isinstance(asked, str) else asked
-    if distance is None:
-        return found
-    if not isinstance(found, (RetrievalProtocol, SubmissionProtocol)):
-        raise ValueError(f"protocol {found.name!r} compares no walks; leave distance {distance!r} out")  # noqa: TRY004  (the user's input)
-    return found if found.distance == distance else replace(found, distance=distance, name=f"{found.name}-{distance}")
+    return found if distance is None else found.with_distance(distance)
 
 
 def _named(name: str, known: Mapping[str, AnyProtocol]) -> AnyProtocol:
@@ -272,10 +268,10 @@ def _named(name: str, known: Mapping[str, AnyProtocol]) -> AnyProtocol:
     return replace(known[stem], name=name, split=split)
 
 
-def retrieval(name: str) -> RetrievalProtocol:
+def retrieval(name: str | AnyProtocol) -> RetrievalProtocol:
     """`protocol(name)`, if people are sought under it and found or not."""
     asked = protocol(name)
     if isinstance(asked, RetrievalProtocol):
         return asked
     there = [p.name for p in PROTOCOLS.values() if isinstance(p, RetrievalProtocol)]
-    raise ValueError(f"protocol {name!r} has no rank-1; those that have it are {', '.join(there)}")
+    raise ValueError(f"protocol {asked.name!r} has no rank-1; those that have it are {', '.join(there)}")

@@ -87,6 +87,11 @@ def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def finals(protocol: str, table: pd.DataFrame) -> dict[str, float]:
+    """The table's cells as a run's final metrics, `protocol/row/metric`; what is undefined is left out."""
+    return {f"{protocol}/{row['row']}/{row['metric']}": row["value"] for row in table_rows(table) if row["value"] is not None}
+
+
 def text_table(table: pd.DataFrame) -> str:
     """Aligned plain text: percentages with two decimals, `-` where undefined, counts as they are."""
 

@@ -6,21 +6,22 @@ own are near. What is written was read back: every probe once, as many columns a
 
 import csv
 import io
-import os
-from collections.abc import Collection
-from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Literal
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from gaitlab.data.store import Store
+from gaitlab.evaluation.embedder import Embedder
 from gaitlab.evaluation.evaluate import taken
 from gaitlab.evaluation.protocol import AnyProtocol, Distance, Where, found, of_split
 from gaitlab.evaluation.rerank import Rerank, reranking
 from gaitlab.evaluation.retrieval import BUDGET, top
+from gaitlab.evaluation.tested import File, Tested
 from gaitlab.evaluation.unused import unused
 from gaitlab.types import Modality
 
@@ -47,6 +48,19 @@ class SubmissionProtocol(AnyProtocol):
     def sides(self, index: pd.DataFrame) -> list[tuple[Modality | None, np.ndarray]]:
         return [(None, np.union1d(*entrants(index, self)))]
 
+    def test(self, embedder: Embedder, store: Store, *, learn_from: Sequence[Store] | None = None) -> Tested:
+        """A file, and no score to hold against a baseline's."""
+        ((modality, rows),) = self.sides(store.index)
+        embeddings = embedder.embed(store, rows, modality)
+
+        def file() -> File:
+            return submit(embeddings, store.index.iloc[rows], self, distance=embedder.distance, device=embedder.device).file()
+
+        return Tested(text=unused(store.index, self), files={f"submissions/{self.name}.csv": file})
+
+    def with_distance(self, distance: Distance) -> Self:
+        return self if self.distance == distance else replace(self, distance=distance, name=f"{self.name}-{distance}")
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -57,13 +71,9 @@ class Submission:
     how: str
     unused: str = ""
 
-    def write(self, path: Path) -> Path:
-        """Writes the file, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_bytes(self.csv.encode())
-        os.replace(partial, path)
-        return path
+    def file(self) -> File:
+        probes = f"({self.csv.count(chr(10)) - 1} probes)"
+        return File(self.csv, f"submission for {self.protocol}", f"{probes}; {self.how}" if self.how else probes)
 
 
 def entrants(index: pd.DataFrame, protocol: SubmissionProtocol) -> tuple[np.ndarray, np.ndarray]:

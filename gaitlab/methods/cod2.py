@@ -20,6 +20,7 @@ from gaitlab.method import Method, MethodConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.nn.heads import PartLinear
 from gaitlab.nn.syncnorm import statistics_at_rest
+from gaitlab.rng import Rng
 from gaitlab.types import Batch, ClipSpec, Look, Losses, Modality
 
 
@@ -70,11 +71,17 @@ class CoD2Config(MethodConfig):
     def clips(self) -> dict[str, ClipSpec]:
         return self.recogniser.clips()
 
+    def embeds(self) -> tuple[tuple[str, ...], ...]:
+        return self.recogniser.embeds()
+
     def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
         return self.recogniser.test_clips(modality)
 
     def channels(self) -> dict[str, int]:
         return self.recogniser.channels()
+
+    def recogniser_path(self) -> tuple[str, ...]:
+        return ("recogniser", *self.recogniser.recogniser_path())
 
     def build(self, subjects: int) -> "CoD2":
         return CoD2(self, subjects)
@@ -134,7 +141,7 @@ class CoD2(Method):
         self.controls = nn.ModuleList(Control(backbone.bins[0], backbone.channels, width, config) for width in places)
         self.register_buffer("alpha_bar", cosine_alpha_bar(config.steps), persistent=False)
 
-    def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
+    def losses(self, batch: Batch, rng: Rng) -> Losses:
         config, x0 = self.config, batch.clips["gait"]
         features = self.recogniser.features(batch)
         real = self.recogniser.objective(self.recogniser.head(features), batch)
@@ -154,14 +161,14 @@ class CoD2(Method):
             | {"overlap": _overlap(predicted.detach()[noised] > 0, x0[noised] > 0.5)},
         )
 
-    def noise(self, x0: Tensor, rng: torch.Generator, level: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def noise(self, x0: Tensor, rng: Rng, level: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Clips `n t c h w` in [0, 1] -> clips in about [-1, 1] whose last (or first, a coin says) frames are noised; the noise level
         int64 `n`, one for a clip, drawn unless `level` is given; which frames are noised, bool `n t`."""
-        n, frames = x0.shape[:2]
+        frames = x0.shape[1]
         lowest, highest = (1, self.config.steps) if level is None else (level, level)
-        t = torch.randint(lowest, highest + 1, (n,), generator=rng, device=x0.device)
-        first = torch.rand(n, generator=rng, device=x0.device) < 0.5
-        noise = torch.randn(x0.shape, generator=rng, device=x0.device, dtype=x0.dtype)
+        t = rng.integers("level", lowest, highest)
+        first = rng.uniform("which frames") < 0.5
+        noise = rng.normal("noise", *x0.shape[1:], dtype=x0.dtype)
         count = frames - max(1, round(frames * self.config.clean)) if self.config.low_level else frames
         place = torch.arange(frames, device=x0.device)
         noised = torch.where(first[:, None], place < count, place >= frames - count)
@@ -177,7 +184,7 @@ class CoD2(Method):
     def embed(self, batch: Batch) -> Tensor:
         return self.recogniser.embed(batch)
 
-    def look(self, batch: Batch, rng: torch.Generator) -> Mapping[str, Look]:
+    def look(self, batch: Batch, rng: Rng) -> Mapping[str, Look]:
         """At half of the noise process. Pixels in [0, 1], of the first channel, predictions as D sees them.
 
         strips: of four people's walks the frames that stay clean, those that are noised, the same with noise, and as G predicts them.

@@ -19,6 +19,7 @@ from gaitlab.losses.triplet import SelfDistance, part_triplet
 from gaitlab.method import Method, MethodConfig
 from gaitlab.nn.gather import all_rows, own_rows
 from gaitlab.nn.heads import PartLinear, part_norm
+from gaitlab.rng import Rng
 from gaitlab.types import Augment, Batch, ClipSpec, Losses
 
 PYRAMID = GaitBaseConfig(bins=(16, 8, 4, 2, 1))
@@ -62,8 +63,8 @@ class GaitSSBConfig(MethodConfig):
     def clips(self) -> dict[str, ClipSpec]:
         return {"query": self.clip, "key": self.clip}
 
-    def test_clips(self, modality: Any = None) -> dict[str, ClipSpec]:
-        return {"query": super().test_clips(modality)["query"]}
+    def embeds(self) -> tuple[tuple[str, ...], ...]:
+        return (("query",),)
 
     def channels(self) -> dict[str, int]:
         return dict.fromkeys(self.clips(), self.backbone.in_channels)
@@ -85,7 +86,7 @@ class GaitSSB(Method):
         self.projector = Projection(parts, self.backbone.channels, config.hidden, config.embedding, last_norm=True)
         self.predictor = Projection(parts, config.embedding, config.hidden, config.embedding, last_norm=False)
 
-    def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
+    def losses(self, batch: Batch, rng: Rng) -> Losses:
         (query, query_target), (key, key_target) = (self._both(batch, role) for role in ("query", "key"))
         forward, backward = self.cosines(query, key_target), self.cosines(key, query_target)
         own = own_rows(len(batch), query.device)
@@ -172,8 +173,11 @@ class GaitSSBFinetune(Method):
                     module.eval()
         return self
 
-    def encode(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Embeddings `n p d`."""
+    def encode(self, batch: Batch, rng: Rng) -> Tensor:
+        return self._embeddings(batch)
+
+    def _embeddings(self, batch: Batch) -> Tensor:
+        """`n p d`."""
         projected = self.projector(self.backbone(batch.clips["gait"], batch.lengths["gait"]))
         return self.head(F.normalize(projected, dim=2))
 
@@ -183,7 +187,7 @@ class GaitSSBFinetune(Method):
         return Losses({"triplet": triplet.loss}, {"active_triplets": triplet.share, "distance": triplet.distance.mean()})
 
     def embed(self, batch: Batch) -> Tensor:
-        return self.encode(batch, torch.Generator()).float()
+        return self._embeddings(batch).float()
 
     def param_groups(self) -> Iterable[dict[str, Any]]:
         stages = zip(self.backbone.stages, self.config.stage_lr, strict=True)

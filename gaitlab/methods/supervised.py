@@ -8,7 +8,6 @@ GaitSet and GaitPart train with the triplet loss alone (`neck="none"`); GaitBase
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from gaitlab.backbones.backbone import BackboneConfig
@@ -18,6 +17,7 @@ from gaitlab.losses.triplet import Comparison, Mining, SelfDistance, part_triple
 from gaitlab.method import Method, MethodConfig
 from gaitlab.nn.gather import all_rows
 from gaitlab.nn.heads import BNNeck, PartLinear, SharedNeck
+from gaitlab.rng import Rng
 from gaitlab.types import VECTORS, Batch, ClipSpec, Losses, Modality
 
 Feature = Literal["raw", "normalised", "logits"]
@@ -64,12 +64,13 @@ class SupervisedConfig(MethodConfig):
             for other in self.backbone.companions
         }
 
+    def embeds(self) -> tuple[tuple[str, ...], ...]:
+        return (("gait", *self.backbone.companions),)
+
     def test_clips(self, modality: Modality | None = None) -> dict[str, ClipSpec]:
+        """A network without companions embeds any modality whose frames have its number of channels."""
         if self.backbone.companions:
-            if modality not in (None, self.clip.modality):
-                together = " with ".join((self.clip.modality, *self.backbone.companions))
-                raise ValueError(f"{type(self.backbone).__name__} embeds {together} only; a test asks it for {modality}")
-            return super().test_clips()
+            return super().test_clips(modality)
         return {"gait": replace(self.clip.whole(), modality=modality or self.clip.modality)}
 
     def channels(self) -> dict[str, int]:
@@ -95,7 +96,7 @@ class Supervised(Method):
         neck = NECKS.get(config.neck)
         self.neck = neck(self.backbone.parts, config.embedding, len(config.classes) or subjects) if neck else None
 
-    def encode(self, batch: Batch, rng: torch.Generator) -> Tensor:
+    def encode(self, batch: Batch, rng: Rng) -> Tensor:
         """Embeddings before batch norm, `n p d`."""
         return self.head(self.features(batch))
 

@@ -23,7 +23,7 @@ from gaitlab.reports.search import Found, search
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Sweep
 from gaitlab.tracking.origins import UNKNOWN
-from gaitlab.tracking.runs import NoTracker, Tracker
+from gaitlab.training.border import Tracker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ def report(sweep: Sweep, study: Study, folder: Path) -> tuple[Path, ...]:
     return text, data, *paths
 
 
-def log_report(sweep: Sweep, study: Study, tracker: Tracker | NoTracker) -> Content:
+def log_report(sweep: Sweep, study: Study, tracker: Tracker) -> Content:
     """The same as tables, figures and files of the sweep's own run; returns it."""
     content = of_sweep(sweep, study)
     for grid in content.grids:

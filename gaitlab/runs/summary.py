@@ -15,6 +15,7 @@ class Summary:
     rank1: percent, a row for each (benchmark, method), a column for each probe set; NaN where a test lacks it.
     classes: percent, a row for each (benchmark, method) that tells classes apart. files: a line for each file for a server.
     headline: rank-1 (or accuracy, as `measure` says) of the network in the first test that has one, as its protocol defines it.
+    run: id of the run, "" where there is none.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -24,6 +25,7 @@ class Summary:
     files: tuple[str, ...] = ()
     headline: float = float("nan")
     measure: str = "rank-1"
+    run: str = ""
 
     @classmethod
     def of(cls, tests: Sequence["Summary"]) -> "Summary":

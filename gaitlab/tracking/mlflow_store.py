@@ -10,12 +10,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gaitlab.config import flatten
 from gaitlab.experiment import Experiment
 from gaitlab.home import home
 from gaitlab.tracking.spool import Point
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 OFFLINE = "offline-"
 """Begins the id of a run whose store was away when it began; a store that comes back names the run by an id of its own."""
@@ -54,7 +59,7 @@ def database_file(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
-def open_store(uri: str) -> Any:
+def open_store(uri: str) -> "MlflowClient":
     """A client. A database's first one makes its tables (1.5-5 s), one process at a time: parallel migrations break each other."""
     quiet = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -82,7 +87,7 @@ def tags_of(run_id: str) -> dict[str, str]:
     return dict(run.data.tags) if run else {}
 
 
-def find_run(client: Any, run_id: str) -> Any:
+def find_run(client: "MlflowClient", run_id: str) -> "Run | None":
     """The run of that id, or that began offline under it; None if the store has none."""
     from mlflow.exceptions import MlflowException
 
@@ -98,7 +103,7 @@ def find_run(client: Any, run_id: str) -> Any:
         raise
 
 
-def create_run(client: Any, uri: str, experiment: Experiment, tags: Mapping[str, str], parent: str | None, token: str) -> str:
+def create_run(client: "MlflowClient", uri: str, experiment: Experiment, tags: Mapping[str, str], parent: str | None, token: str) -> str:
     """The run that was begun under `token`, with its parameters.
 
     A request that was carried out but not answered, and so made again, leaves twins; all but the first of them go.
@@ -120,7 +125,7 @@ def create_run(client: Any, uri: str, experiment: Experiment, tags: Mapping[str,
     return str(run.info.run_id)
 
 
-def reopen_run(client: Any, run_id: str, tags: Mapping[str, str]) -> None:
+def reopen_run(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
     """Mark the run as running again, here; the commit it began with stays, a different one goes to `commit_resumed`."""
     from mlflow.entities import RunTag
 
@@ -132,7 +137,7 @@ def reopen_run(client: Any, run_id: str, tags: Mapping[str, str]) -> None:
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in here.items() if begun.get(key) != value])
 
 
-def experiment_id(client: Any, uri: str) -> str:
+def experiment_id(client: "MlflowClient", uri: str) -> str:
     """The MLflow experiment $MLFLOW_EXPERIMENT_NAME or "gaitlab", made on first use.
 
     A server decides where artifacts lie; those of a SQLite file lie beside it, of another database in gaitlab's home, so that
@@ -146,7 +151,7 @@ def experiment_id(client: Any, uri: str) -> str:
         database = database_file(uri)
         folder = None if uri.startswith("http") else (database.parent if database else home()) / "mlartifacts"
         try:
-            return str(client.create_experiment(name, artifact_location=folder and folder.as_uri()))
+            return str(client.create_experiment(name, artifact_location=folder.as_uri() if folder else None))
         except MlflowException:  # another process was faster
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -154,20 +159,20 @@ def experiment_id(client: Any, uri: str) -> str:
     return str(found.experiment_id)
 
 
-def last_steps(client: Any, run_id: str) -> dict[str, int]:
+def last_steps(client: "MlflowClient", run_id: str) -> dict[str, int]:
     """Metric -> last step that the store has of it."""
     keys = [key for key in client.get_run(run_id).data.metrics if not key.startswith("system/")]
     return {key: max(metric.step for metric in client.get_metric_history(run_id, key)) for key in keys}
 
 
-def send_points(client: Any, run_id: str, points: Sequence[Point]) -> None:
+def send_points(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> None:
     """At most 1000 points in one request."""
     from mlflow.entities import Metric
 
     client.log_batch(run_id, metrics=[Metric(p.key, p.value, p.time, p.step) for p in points])
 
 
-def send_artifact(client: Any, run_id: str, file: Path, path: Path) -> None:
+def send_artifact(client: "MlflowClient", run_id: str, file: Path, path: Path) -> None:
     """Upload `file` as the run's artifact `path`; a table is also named in the tag by which the UI and `load_table` find it."""
     folder = path.parent.as_posix()
     client.log_artifact(run_id, str(file), None if folder == "." else folder)
@@ -178,7 +183,7 @@ def send_artifact(client: Any, run_id: str, file: Path, path: Path) -> None:
             client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([*known, entry]))
 
 
-def watch_machine(run_id: str, uri: str) -> Any:
+def watch_machine(run_id: str, uri: str) -> "SystemMetricsMonitor":
     """CPU, memory, disk, network and GPU load of this machine every 10 s, as `system/<host>/...`."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 

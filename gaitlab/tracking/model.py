@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gaitlab.config import fingerprint
-from gaitlab.method import Method
 from gaitlab.runs import checkpoint
 from gaitlab.tracking import mlflow_store
-from gaitlab.training.run import LocalRun
-from gaitlab.training.trained import trained
-from gaitlab.types import Batch, Modality
+from gaitlab.training.network import Network
+from gaitlab.types import Modality
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
 
 HEIGHT = 64
 """Rows of a frame, as ingest makes them."""
@@ -46,42 +46,32 @@ def register(folder: Path, name: str, *, modality: Modality | None = None, uri: 
     """
     if not name or set(name) & set("/:.%\"'"):
         raise ValueError(f"a model's name is not empty and holds none of / : . % \" '; not {name!r}: --name gaitbase-casia-b")
-    run = LocalRun(lambda: folder, device=torch.device("cpu"))
-    experiment, method = trained(folder, run)
-    clips = experiment.method.test_clips(modality)
-    if len(clips) > 1:
-        seen = " and ".join(f"{role} ({spec.modality})" for role, spec in clips.items())
-        raise ValueError(f"{experiment.name} sees {seen} at once; only networks of one clip can be registered")
-    ((role, spec),) = clips.items()
+    network = Network(folder, modality=modality, device=torch.device("cpu"))
+    experiment = network.experiment
+    role, spec = network.clip
     channels = experiment.method.channels().get(role, 1)
     frame = (*((channels,) if channels > 1 else ()), HEIGHT, spec.width or HEIGHT)
     example = np.zeros((1, EXAMPLE_FRAMES, *frame), np.uint8)
     example[..., 8:56, 12:32] = 255
-    parts, size = _embedding(method, role, torch.from_numpy(example).reshape(1, EXAMPLE_FRAMES, channels, *frame[-2:]))
+    _, parts, size = network.embed(example).shape
     state = checkpoint.newest(folder)
     assert state is not None
     step = state["best"]["step"] or state["step"]
-    needed = {"config": state["config"], "subjects": state["subjects"], "method": method.state_dict(), "averaged": None}
+    needed = {"config": state["config"], "subjects": state["subjects"], "method": network.method.state_dict(), "averaged": None}
     facts = {"run": folder.name, "step": str(step), "experiment": experiment.name, "fingerprint": fingerprint(experiment)}
     store = mlflow_store.absolute(uri or mlflow_store.default_uri())
     with tempfile.TemporaryDirectory() as scratch:
         slim = Path(scratch) / "run"
         slim.mkdir()
         checkpoint.write(checkpoint.step_path(slim, step), needed | {"step": step, "best": {"step": step}})
-        logged = _log(store, slim, name, facts, {"modality": modality}, _signature(frame, parts, size), example)
+        logged = _log(
+            store, slim, name, facts, {"modality": modality, "modules": list(experiment.modules)}, _signature(frame, parts, size), example
+        )
     load = f"import mlflow; mlflow.set_tracking_uri({store!r}); model = mlflow.pyfunc.load_model('models:/{name}/{logged}')"
     return Registered(name, logged, step, (parts, size), load)
 
 
-@torch.inference_mode()
-def _embedding(method: Method, role: str, clip: Tensor) -> tuple[int, int]:
-    """p and d of the network's embeddings."""
-    none = torch.tensor([-1])
-    _, parts, size = method.eval().embed(Batch({role: clip / 255}, {role: torch.tensor([clip.shape[1]])}, none, none)).shape
-    return parts, size
-
-
-def _signature(frame: tuple[int, ...], parts: int, size: int) -> Any:
+def _signature(frame: tuple[int, ...], parts: int, size: int) -> "ModelSignature":
     """Frames `h w` or `c h w`; any number of walks, frames and columns."""
     from mlflow.models import ModelSignature
     from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
@@ -98,8 +88,8 @@ def _log(
     checkpoints: Path,
     name: str,
     facts: dict[str, str],
-    config: dict[str, Any],
-    signature: Any,
+    config: dict[str, Modality | None],
+    signature: "ModelSignature",
     example: np.ndarray,
 ) -> str:
     """Version of the model of the folder `checkpoints`, logged under the run if the store has it."""
@@ -110,14 +100,15 @@ def _log(
     try:
         client = mlflow_store.open_store(store)
         run = mlflow_store.find_run(client, facts["run"])
+        source = run.info.run_id if run else None
         family = run.info.experiment_id if run else mlflow_store.experiment_id(client, store)
         with _store_in_use(store):
-            logged = client.create_logged_model(family, name=name, source_run_id=run and run.info.run_id, tags=facts)
+            logged = client.create_logged_model(family, name=name, source_run_id=source, tags=facts)
             info = Model.log(
                 None,
                 mlflow.pyfunc,
                 registered_model_name=name,
-                run_id=run and run.info.run_id,
+                run_id=source,
                 model_id=logged.model_id,
                 python_model=str(Path(__file__).with_name("served.py")),
                 artifacts={"run": str(checkpoints)},

@@ -1,7 +1,10 @@
 """Where a number came from: the commit, the machine, the versions. No MLflow here."""
 
+import contextlib
+import getpass
 import os
 import platform
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,7 +13,30 @@ from pathlib import Path
 
 import psutil
 
+from gaitlab.config import fingerprint
+from gaitlab.experiment import Experiment
+
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def tags(experiment: Experiment, data_hash: str) -> dict[str, str]:
+    """What a number needs to be traced back, plus the tags behind MLflow's own columns."""
+    here = {
+        "commit": commit(),
+        "dirty": str(dirty()).lower(),
+        "data_hash": data_hash,
+        "fingerprint": fingerprint(experiment),
+        "seed": str(experiment.seed),
+        "host": socket.gethostname(),
+        "mlflow.source.name": Path(sys.argv[0]).name or "python",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": commit(),
+    }
+    with contextlib.suppress(KeyError, OSError):  # a container's user may have no name
+        here["mlflow.user"] = getpass.getuser()
+    if job := os.environ.get("RAY_JOB_ID"):
+        here["ray_job"] = job
+    return here | hardware() | versions()
 
 
 @cache

@@ -32,10 +32,12 @@ class Spool:
         """Append points; on return they outlive the process."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._curves.open("a") as file:
+            if file.tell():  # a killed process may have cut the last line short
+                file.write("\n")
             file.writelines(json.dumps(point._asdict()) + "\n" for point in points)
 
     def points(self) -> Iterator[Point]:
-        """All points, in the order of `add`; a line that a killed process cut short is passed over."""
+        """All points, in the order of `add`; a line that a killed process cut short, or an empty one, is passed over."""
         for line in self._curves.read_text().splitlines() if self._curves.exists() else []:
             with contextlib.suppress(ValueError, TypeError):
                 yield Point(**json.loads(line))

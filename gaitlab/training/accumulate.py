@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from gaitlab.method import Method
 from gaitlab.nn.syncnorm import statistics_at_rest
+from gaitlab.rng import Rng
 from gaitlab.types import Batch, Losses
 
 
@@ -23,37 +24,35 @@ class CachedMethod(nn.Module):
         super().__init__()
         self.method = method
 
-    def forward(self, part: Batch, rng: torch.Generator, cotangent: Tensor, rows: Tensor | None, batch: Batch) -> Tensor:
+    def forward(self, part: Batch, rng: Rng, cotangent: Tensor, rows: Tensor | None, batch: Batch) -> Tensor:
         """Scalar whose gradient is the part's share of the batch's; `rows` (detached) only with the last part."""
         loss = (self.method.encode(part, rng).float() * cotangent).sum()
         return loss if rows is None else loss + self.method.objective(rows, batch).total()
 
 
-def backward(module: nn.Module, batch: Batch, rng: torch.Generator, parts: int, autocast: torch.autocast, scale: float) -> Losses:
+def backward(module: nn.Module, batch: Batch, rng: Rng, parts: int, autocast: torch.autocast, scale: float) -> Losses:
     """Accumulate `scale` times the gradient of the whole batch, computed in `parts` parts; returns the (detached) losses."""
     cached: CachedMethod = module.module if isinstance(module, DistributedDataParallel) else module  # type: ignore[assignment]
     size = -(-len(batch) // parts)
     spans = [(start, min(start + size, len(batch))) for start in range(0, len(batch), size)]
-    seeds = [int(torch.randint(2**62, (), generator=rng, device=rng.device)) for _ in spans]
+    seeds = torch.randint(2**62, (len(spans),)).tolist()  # of torch's global generator (dropout), so that both passes draw the same
 
     with autocast, statistics_at_rest(cached.method):
         with torch.no_grad():
-            encoded = [cached.method.encode(batch.part(*span), _seeded(rng, seed)).float() for span, seed in zip(spans, seeds, strict=True)]
+            encoded = []
+            for span, seed in zip(spans, seeds, strict=True):
+                torch.manual_seed(seed)
+                encoded.append(cached.method.encode(batch.part(*span), rng.part(*span)).float())
         rows = torch.cat(encoded).requires_grad_()
         losses = cached.method.objective(rows, batch)
         (cotangent,) = torch.autograd.grad(losses.total(), rows)
 
     for (start, stop), seed in zip(spans, seeds, strict=True):
         last = stop == len(batch)
+        torch.manual_seed(seed)
         waiting = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
         with waiting:
             with autocast:
-                loss = module(batch.part(start, stop), _seeded(rng, seed), cotangent[start:stop], rows.detach() if last else None, batch)
+                loss = module(batch.part(start, stop), rng.part(start, stop), cotangent[start:stop], rows.detach() if last else None, batch)
             (scale * loss).backward()
     return Losses({k: v.detach() for k, v in losses.terms.items()}, losses.watch)
-
-
-def _seeded(rng: torch.Generator, seed: int) -> torch.Generator:
-    """Both passes draw the same, from `rng` and from torch's global generator (dropout)."""
-    torch.manual_seed(seed)
-    return rng.manual_seed(seed)

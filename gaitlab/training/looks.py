@@ -1,11 +1,11 @@
 """Pictures of a method at work, taken between two steps so that neither notices."""
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from gaitlab.evaluation.figures import look_figure
 from gaitlab.method import Method
+from gaitlab.rng import Rng
 from gaitlab.types import Batch
 
 
@@ -18,12 +18,7 @@ def look(method: Method, batch: Batch, seed: int, step: int) -> dict[str, Figure
     method.eval()  # running statistics are used and left alone, and no other rank is asked for its own
     try:
         with torch.no_grad():
-            looks = method.look(batch, _generator(seed, step, batch.subject.device))
+            looks = method.look(batch, Rng(seed, step, range(len(batch)), batch.subject.device))
     finally:
         method.train(training)
     return {name: look_figure(seen, title=f"{name.capitalize()}, step {step}") for name, seen in looks.items()}
-
-
-def _generator(seed: int, step: int, device: torch.device) -> torch.Generator:
-    word = int(np.random.SeedSequence([seed, step], spawn_key=(1,)).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    return torch.Generator(device).manual_seed(word)

@@ -1,6 +1,6 @@
 """The training loop, the only one: any method, any feed, any run.
 
-Step s draws batch s and the generator of (seed, s); nothing else is random, so that a run is decided by its config.
+Step s draws batch s and the random numbers of (seed, s); nothing else is random, so that a run is decided by its config.
 """
 
 import json
@@ -17,6 +17,7 @@ from gaitlab.config import to_dict
 from gaitlab.data.feed import Feed
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
+from gaitlab.rng import Rng
 from gaitlab.runs import checkpoint
 from gaitlab.training import accumulate
 from gaitlab.training.border import Run, Tracker
@@ -107,7 +108,7 @@ def train(
         module.train()
         for step, batch in enumerate(feed.batches(start, config.steps, device), start):
             rate = optimisers.set_rate(step)
-            rng = step_generator(experiment.seed, step, run.rank, device)
+            rng = step_rng(experiment.seed, step, range(run.rank, experiment.batch_size, run.world), device)
             guard.before()
             if config.accumulate == 1:
                 with autocast:
@@ -168,11 +169,10 @@ def train(
     return tested
 
 
-def step_generator(seed: int, step: int, rank: int, device: torch.device) -> torch.Generator:
-    """The generator of one step on one rank; torch's global one (dropout) is set from the same numbers."""
-    word = int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    torch.manual_seed(word)
-    return torch.Generator(device).manual_seed(word)
+def step_rng(seed: int, step: int, places: Sequence[int], device: torch.device) -> Rng:
+    """The random numbers of one step for walks at these places of the batch; torch's global generator is set alike on all ranks."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    return Rng(seed, step, places, device)
 
 
 class FiniteGuard:

@@ -1,35 +1,10 @@
-"""Flesh on the 27 joints, and what is worn over it (`garments`): joints -> capsules.
-
-Every radius and offset is metres on a body of 1.7 m and grows with stature; `girth` holds one factor per body region.
-"""
-
-from dataclasses import dataclass
+"""Flesh on the 27 joints, and what is worn over it (`garments`): joints -> capsules."""
 
 import numpy as np
 
-from gaitlab.walkers.garments import Bag, Coat, Load, Trousers, Umbrella, dress
+from gaitlab.walkers.figure import Builder, Figure
+from gaitlab.walkers.garments import dress
 from gaitlab.walkers.sensors.capsules import Capsules
-from gaitlab.walkers.skeleton import joint
-
-REGIONS = ("head", "neck", "shoulder", "chest", "waist", "hip", "thigh", "shank", "ankle", "arm", "hand", "foot")
-STATURE = 1.7
-
-Point = np.ndarray
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A dressed body: girth factors `[12]` in the order of `REGIONS`, belly (m forward of the waist), stature (m), and what is worn
-    and carried."""
-
-    girth: np.ndarray
-    belly: float = 0.02
-    stature: float = STATURE
-    coat: Coat | None = None
-    trousers: Trousers | None = None
-    bag: Bag | None = None
-    load: Load | None = None
-    umbrella: Umbrella | None = None
 
 
 def capsules(joints: np.ndarray, figure: Figure) -> Capsules:
@@ -38,44 +13,6 @@ def capsules(joints: np.ndarray, figure: Figure) -> Capsules:
     _flesh(body)
     dress(body, figure)
     return body.done()
-
-
-def average() -> Figure:
-    """The body in which recorded walkers are drawn."""
-    return Figure(girth=np.ones(len(REGIONS)))
-
-
-class Builder:
-    """Collects capsules; knows the axes of trunk and pelvis."""
-
-    def __init__(self, joints: np.ndarray, figure: Figure) -> None:
-        self.joints, self.figure, self.unit = joints, figure, figure.stature / STATURE
-        self.girth = dict(zip(REGIONS, figure.girth, strict=True))
-        self.up = np.array([0.0, 0.0, 1.0])
-        self.chest_left, self.chest_front = self._axes("l_shoulder", "r_shoulder")
-        self.hip_left, self.hip_front = self._axes("l_hip", "r_hip")
-        self.ends: list[tuple[Point, Point]] = []
-        self.radii: list[tuple[float, float]] = []
-        self.parts: list[str] = []
-
-    def _axes(self, left: str, right: str) -> tuple[Point, Point]:
-        """Unit vectors `[t, 3]`: leftwards between the two joints, and level to the front."""
-        across = self[left] - self[right]
-        across = across / np.sqrt(np.square(across).sum(-1, keepdims=True))
-        front = np.stack([across[:, 1], -across[:, 0], np.zeros(len(across))], -1)
-        return across, front / np.sqrt(np.square(front).sum(-1, keepdims=True))
-
-    def __getitem__(self, name: str) -> Point:
-        return self.joints[:, joint(name)]
-
-    def add(self, part: str, a: Point, b: Point, ra: float, rb: float) -> None:
-        self.ends.append((a, b))
-        self.radii.append((ra * self.unit, rb * self.unit))
-        self.parts.append(part)
-
-    def done(self) -> Capsules:
-        ends = np.stack([np.stack(pair, axis=1) for pair in self.ends], axis=1)
-        return Capsules(np.round(ends, 4), np.round(np.array(self.radii), 4), tuple(self.parts))
 
 
 def _flesh(b: Builder) -> None:

@@ -4,74 +4,26 @@ Every measure is metres on a body of 1.7 m and grows with stature. Things belong
 garments of a person's own wardrobe.
 """
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
+from gaitlab.walkers.figure import Bag, Builder, Coat, Figure, Load, Trousers, Umbrella
 from gaitlab.walkers.skeleton import PARENTS, bones_of, joint
-
-if TYPE_CHECKING:
-    from gaitlab.walkers.body import Builder, Figure
 
 Wardrobe = Literal["day", "own"]
 """day: ordinary clothes, others every day, as `girth` draws them. own: the person's garments, the same on all days."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Coat:
-    """Anything that hangs over trunk and thighs. thickness: added to trunk, arms and thighs; length: hem below the hips, in thigh
-    lengths, 0 for none; flare: what the hem's radius exceeds the hips' by; hood: added to neck and nape; sleeves: they are as thick as the
-    rest, else bare."""
-
-    thickness: float = 0.03
-    length: float = 0.7
-    flare: float = 0.03
-    hood: float = 0.03
-    sleeves: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trousers:
-    """width: added to shanks and calves, half of it to the thighs."""
-
-    width: float = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bag:
-    """kind: backpack, or shoulder bag at the left (`l`) or right (`r`) hip; size: factor on its lengths; drop: that it hangs lower."""
-
-    kind: str = "backpack"
-    size: float = 1.0
-    drop: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Load:
-    """kind: box held before the body with both hands, or case in the left (`l`) or right (`r`) hand; size: factor on its lengths."""
-
-    kind: str = "box"
-    size: float = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Umbrella:
-    """hand: `l` or `r`; reach: radius of the canopy; shaft: from the hand to its top."""
-
-    hand: str = "r"
-    reach: float = 0.5
-    shaft: float = 0.65
-
-
 UNIFORM = np.array([0, 0, 1.25, 1.2, 1.3, 1.15, 1.15, 1.35, 0, 1.4, 0, 0])
-"""Girth of the one jacket and the one pair of trousers, in the order of `body.REGIONS`; 0: bare. Cloth follows the body by `FIT`."""
+"""Girth of the one jacket and the one pair of trousers, in the order of `figure.REGIONS`; 0: bare. Cloth follows the body by `FIT`."""
 FIT = 0.35
 
 # -- what is drawn for a condition -------------------------------------------------------------------------------------
 
 
-def dressed(figure: "Figure", conditions: tuple[str, ...], rng: np.random.Generator) -> "Figure":
+def dressed(figure: Figure, conditions: tuple[str, ...], rng: np.random.Generator) -> Figure:
     """`figure` with what `conditions` put on it and into its hands, drawn from `rng`."""
     u = rng.random(16)
     if "clothing" in conditions and u[0] < 0.7:
@@ -112,7 +64,7 @@ _HELD = {  # directions of upper arm, forearm, palm and fingers: forwards, outwa
 }
 
 
-def carry_pose(joints: np.ndarray, figure: "Figure") -> np.ndarray:
+def carry_pose(joints: np.ndarray, figure: Figure) -> np.ndarray:
     """Joints `[t, 27, 3]` m with the arms that hold something aimed at it; bone lengths stay. Generated and recorded walks alike."""
     holding = {}
     if figure.load is not None:
@@ -142,7 +94,7 @@ COVER = {"trunk": 1.0, "l_arm": 0.8, "r_arm": 0.8, "l_forearm": 0.6, "r_forearm"
 """Share of a coat's thickness on each part."""
 
 
-def dress(b: "Builder", figure: "Figure") -> None:
+def dress(b: Builder, figure: Figure) -> None:
     """Adds to a body the capsules of what `figure` wears and carries."""
     if figure.trousers is not None:
         for c, part in enumerate(b.parts):
@@ -157,11 +109,11 @@ def dress(b: "Builder", figure: "Figure") -> None:
         _umbrella(b, figure.umbrella)
 
 
-def _pad(b: "Builder", c: int, thickness: float) -> None:
+def _pad(b: Builder, c: int, thickness: float) -> None:
     b.radii[c] = (b.radii[c][0] + thickness * b.unit, b.radii[c][1] + thickness * b.unit)
 
 
-def _coat(b: "Builder", coat: Coat) -> None:
+def _coat(b: Builder, coat: Coat) -> None:
     """Thicker trunk and sleeves, and a skirt whose hem follows the thighs half-way."""
     for c, part in enumerate(b.parts):
         bare = not coat.sleeves and part[2:] in ("arm", "forearm")
@@ -183,7 +135,7 @@ def _coat(b: "Builder", coat: Coat) -> None:
     b.add("coat", hems[0], hems[1], hem_radius, hem_radius)
 
 
-def _bag(b: "Builder", bag: Bag) -> None:
+def _bag(b: Builder, bag: Bag) -> None:
     u, s = b.unit, bag.size
     if bag.kind == "backpack":
         back = b["chest"] - (0.14 + 0.04 * s) * u * b.chest_front - b.up * bag.drop * u
@@ -201,7 +153,7 @@ def _bag(b: "Builder", bag: Bag) -> None:
     b.add("bag", front * 0.5 + rear * 0.5, b[f"{bag.kind}_shoulder"] + b.up * 0.04 * u, 0.02, 0.02)
 
 
-def _load(b: "Builder", load: Load) -> None:
+def _load(b: Builder, load: Load) -> None:
     u, s = b.unit, load.size
     if load.kind == "box":
         middle = (b["l_wrist"] + b["r_wrist"]) / 2 + (0.02 + 0.05 * s) * u * b.chest_front + 0.04 * u * b.up
@@ -215,7 +167,7 @@ def _load(b: "Builder", load: Load) -> None:
         b.add("load", at + 0.2 * s * u * b.hip_front, at - 0.2 * s * u * b.hip_front, 0.065, 0.065)
 
 
-def _umbrella(b: "Builder", umbrella: Umbrella) -> None:
+def _umbrella(b: Builder, umbrella: Umbrella) -> None:
     """Shaft and canopy: a flat cap of spokes, with a ring between top and rim that closes it."""
     u = b.unit
     grip = b[f"{umbrella.hand}_hand"]

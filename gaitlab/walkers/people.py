@@ -12,7 +12,8 @@ from zlib import crc32
 
 import numpy as np
 
-from gaitlab.walkers.body import REGIONS, STATURE, Figure, capsules
+from gaitlab.walkers.body import capsules
+from gaitlab.walkers.figure import REGIONS, STATURE, Figure
 from gaitlab.walkers.fit import TABLE, waves
 from gaitlab.walkers.garments import Wardrobe, carry_pose, dressed, own_garments
 from gaitlab.walkers.sensors.capsules import Capsules

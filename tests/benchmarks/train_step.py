@@ -16,6 +16,7 @@ from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.nn.memory import keep_freed_memory
+from gaitlab.rng import Rng
 from gaitlab.training.precision import native_bfloat16
 from gaitlab.types import Batch
 
@@ -90,7 +91,7 @@ def prepared(config: SupervisedConfig, frames: int) -> Callable[[bool], None]:
     def step(low: bool) -> None:
         optimiser.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            total = method(batch, rng).total()
+            total = method(batch, Rng(0, 0, range(len(batch)))).total()
         total.backward()
         optimiser.step()
 

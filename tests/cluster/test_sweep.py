@@ -16,7 +16,7 @@ from gaitlab.runs.folder import read_outcome, run_folder
 from gaitlab.sweeps.progress import Progress
 from gaitlab.sweeps.study import Study, Trial
 from gaitlab.tracking.mlflow_store import default_uri, open_store
-from gaitlab.tracking.runs import Tracker
+from gaitlab.tracking.runs import MlflowTracker
 from tests.cluster.cluster import Cluster
 from tests.cluster.tiny_sweeps import SWEEPS, drive
 from tests.processes import Started
@@ -103,7 +103,7 @@ def test_a_run_that_a_killed_driver_made_and_did_not_write_down_is_taken_up(tiny
     def first_run(study: Study) -> tuple[str, str]:
         """Run ids of the sweep and of the trial."""
         try:
-            with Tracker.start(sweep.base, data_hash="0", token=study.token, system_metrics=False) as parent:
+            with MlflowTracker.start(sweep.base, data_hash="0", token=study.token, system_metrics=False) as parent:
                 return parent.run_id, _Trials(study, parent, Progress(sweep, 1), fresh=True).suggest("0")["run"]
         finally:
             study.close()

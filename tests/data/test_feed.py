@@ -21,6 +21,7 @@ from gaitlab.data.store import Store
 from gaitlab.data.unpack import Layout, columns, unpack, unpack_by_shifts
 from gaitlab.data.vectors import pack as pack_vectors
 from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.rng import Rng
 from gaitlab.training.embed import embed
 from gaitlab.training.run import LocalRun
 from gaitlab.types import Augment, Batch, ClipSpec
@@ -378,7 +379,8 @@ def test_a_network_learns_and_embeds_from_joints(sensors: Store, tmp_path: Path)
     method = config.build(len(feed.subjects))
     before = [parameter.detach().clone() for parameter in method.parameters()]
     optimiser = torch.optim.SGD(method.param_groups(), lr=0.1)
-    loss = method(feed.batch(0, CPU), torch.Generator()).total()
+    batch = feed.batch(0, CPU)
+    loss = method(batch, Rng(0, 0, range(len(batch)))).total()
     loss.backward()
     optimiser.step()
     assert torch.isfinite(loss)

@@ -14,14 +14,16 @@ from gaitlab.data.ingest import ingest
 from gaitlab.data.shards import DataConfig
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.store import Store
+from gaitlab.evaluation.classical import classical
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.gei import gei
-from gaitlab.evaluation.protocol import RetrievalProtocol, Where
+from gaitlab.evaluation.protocol import RetrievalProtocol, Where, select
+from gaitlab.evaluation.sought import seek
 from gaitlab.experiment import Experiment
 from gaitlab.method import MethodConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.benchmark import check, classical, rank, report
+from gaitlab.training.benchmark import MethodEmbedder, check, report
 from gaitlab.training.embed import embed
 from gaitlab.training.run import LocalRun
 from gaitlab.types import ClipSpec
@@ -77,7 +79,9 @@ def test_each_side_is_embedded_from_its_own_modality(store: Store, run: LocalRun
     torch.manual_seed(0)
     method = tried.method.build(6)
     check(tried, store, CROSSED)
-    result, rows = rank(tried, method, store, CROSSED, run)
+    network = MethodEmbedder(tried, method, run)
+    result, chosen = seek(network, store, CROSSED), select(store.index, CROSSED)
+    rows = np.union1d(chosen.probes, chosen.gallery)
     assert set(store.index["split"].iloc[rows]) == {"test"}
     index = store.index.iloc[rows]
     cameras = embed(method, store, rows, {"gait": ClipSpec(modality="silhouette")}, run)
@@ -87,9 +91,9 @@ def test_each_side_is_embedded_from_its_own_modality(store: Store, run: LocalRun
     assert result.rankings.equals(there.rankings)
     assert not there.rankings.equals(back.rankings)
     turned = replace(CROSSED, modality=("range", "silhouette"))
-    assert rank(tried, method, store, turned, run)[0].rankings.equals(back.rankings)
+    assert seek(network, store, turned).rankings.equals(back.rankings)
     same = replace(CROSSED, modality=("range", "range"))
-    assert rank(tried, method, store, same, run)[0].rankings.equals(evaluate(lidars, index, same).rankings)
+    assert seek(network, store, same).rankings.equals(evaluate(lidars, index, same).rankings)
 
 
 def test_the_table_has_classical_rows(store: Store, run: LocalRun) -> None:
@@ -106,12 +110,12 @@ def test_the_table_has_classical_rows(store: Store, run: LocalRun) -> None:
 
 def test_discriminants_are_learnt_elsewhere_where_nobody_is_to_learn_from(store: Store, tmp_path: Path) -> None:
     tested = ingest(Twice(splits=("test",)), tmp_path / "tested", progress=False)
-    rows = np.arange(len(tested.index))
-    assert list(classical(tested, rows, CROSSED)) == ["GEI"]
-    assert list(classical(tested, rows, CROSSED, tested)) == ["GEI"]
-    learnt = classical(tested, rows, CROSSED, store)
+    assert [baseline.name for baseline in classical(tested, CROSSED)] == ["GEI"]
+    assert [baseline.name for baseline in classical(tested, CROSSED, (tested,))] == ["GEI"]
+    learnt = {baseline.name: seek(baseline, tested, CROSSED) for baseline in classical(tested, CROSSED, (store,))}
+    assert list(learnt) == ["GEI", "GEI + LDA"]
     assert learnt["GEI + LDA"].rank1 == 100
-    assert classical(tested, rows, replace(CROSSED, modality=("skeleton", "silhouette")), store) == {}
+    assert classical(tested, replace(CROSSED, modality=("skeleton", "silhouette")), (store,)) == []
 
 
 def test_gei_of_range_views_is_their_occupancy(store: Store) -> None:

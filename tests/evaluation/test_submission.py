@@ -92,7 +92,7 @@ def test_the_methods_distance_counts_where_the_protocol_has_none() -> None:
 def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     walks = grew(3)
     made = submit(embedded(walks), walks, SHORT)
-    path = made.write(tmp_path / "submissions" / "grew.csv")
+    path = made.file().write(tmp_path / "submissions" / "grew.csv")
     assert path.read_bytes() == made.csv.encode()
     assert b"\r" not in path.read_bytes()
 
@@ -101,7 +101,7 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="no space"):
-        dataclasses.replace(made, csv="other").write(path)
+        dataclasses.replace(made, csv="other").file().write(path)
     assert path.read_bytes() == made.csv.encode()
 
 

@@ -23,6 +23,7 @@ from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Experiment
 from gaitlab.interop.opengait import export_state, load_checkpoint, open_run, read_experiment, read_run, write_run
 from gaitlab.method import Method
+from gaitlab.rng import Rng
 from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training.benchmark import report
@@ -110,7 +111,8 @@ def trained_for(experiment: Experiment, root: Path, steps: int) -> tuple[Method,
     method.train()
     for step in range(steps):
         optimisers.set_rate(step)
-        method(feed.batch(step, CPU), torch.Generator()).total().backward()
+        batch = feed.batch(step, CPU)
+        method(batch, Rng(0, step, range(len(batch)))).total().backward()
         for optimiser in optimisers.all:
             optimiser.step()
         optimisers.zero_grad()

@@ -2,18 +2,19 @@
 
 import json
 from dataclasses import fields, replace
+from functools import reduce
 from typing import Any
 
 import pytest
 import torch
 
 from experiments import ALL
+from gaitlab.config import override
 from gaitlab.experiment import Experiment
 from gaitlab.interop.opengait import from_peer
 from gaitlab.method import MethodConfig
-from gaitlab.methods.cod2 import CoD2Config
 from gaitlab.methods.gaitssb import GaitSSBFinetuneConfig
-from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.rng import Rng
 from gaitlab.types import VECTORS, Batch, ClipSpec
 from tests.parity.__main__ import SHARED
 
@@ -79,10 +80,9 @@ def test_networks_are_the_published_ones(table: str) -> None:
 
 def small(config: MethodConfig) -> MethodConfig:
     """The same method with a sixteenth of the width."""
-    if isinstance(config, CoD2Config):
-        recogniser = small(config.recogniser)
-        assert isinstance(recogniser, SupervisedConfig)
-        return replace(config, recogniser=replace(recogniser, clip=replace(recogniser.clip, frames=4), margin=10.0), widths=(8, 16))
+    if path := config.recogniser_path():
+        recogniser = override(small(config.recogniser_config()), {"clip.frames": 4})
+        return override(config, {".".join(path): recogniser, "widths": (8, 16)})
     backbone = config.backbone  # type: ignore[attr-defined]
     widths = {
         name: tuple(max(4, c // 16) for c in getattr(backbone, name)) for name in ("channels", "stem", "hidden") if hasattr(backbone, name)
@@ -114,12 +114,12 @@ def test_one_step_of_the_small_one(experiment: Experiment) -> None:
     for role, channels in experiment.method.channels().items():
         assert channels == CHANNELS[experiment.method.clips()[role].modality]
     config: Any = small(experiment.method)
-    if isinstance(config, SupervisedConfig):
-        config = replace(config, margin=10.0)  # every triplet counts
+    if hasattr(config.recogniser_config(), "margin"):
+        config = override(config, {".".join((*config.recogniser_path(), "margin")): 10.0})  # every triplet counts
     method = config.build(3)
     classes = len(config.targets())
-    seen = batch_for(config.clips(), config.channels(), classes, equal=isinstance(config, CoD2Config))
-    losses = method(seen, torch.Generator())
+    seen = batch_for(config.clips(), config.channels(), classes, equal=bool(config.recogniser_path()))
+    losses = method(seen, Rng(0, 0, range(len(seen))))
     losses.total().backward()
     assert losses.total().isfinite()
     for name, parameter in method.named_parameters():
@@ -131,6 +131,6 @@ def test_one_step_of_the_small_one(experiment: Experiment) -> None:
     method.eval()
     with torch.no_grad():
         embedded = method.embed(batch_for(config.test_clips(), config.channels(), 0))
-    recogniser, settings = (method.recogniser, config.recogniser) if isinstance(config, CoD2Config) else (method, config)
+    recogniser, settings = reduce(getattr, config.recogniser_path(), method), config.recogniser_config()
     assert embedded.shape == (4, recogniser.backbone.parts, classes or settings.embedding)
     assert embedded.dtype == torch.float32

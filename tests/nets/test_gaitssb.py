@@ -7,11 +7,12 @@ from torch.nn import functional as F
 from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.experiment import OptimConfig
 from gaitlab.methods.gaitssb import GaitSSB, GaitSSBConfig, GaitSSBFinetune, GaitSSBFinetuneConfig
+from gaitlab.rng import Rng
 from gaitlab.training.optim import Optimisers
 from gaitlab.types import Batch
 
 BACKBONE = GaitBaseConfig(channels=(4, 6, 8, 8), stem_stride=2, bins=(4, 1))
-RNG = torch.Generator()
+RNG = Rng(0, 0, range(8))
 
 
 def batch(n: int = 6, t: int = 3, seed: int = 0) -> Batch:

@@ -9,10 +9,11 @@ from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.config import from_dict, to_dict
 from gaitlab.losses.triplet import part_triplet
 from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.rng import Rng
 from gaitlab.types import Batch
 
 SMALL = GaitBaseConfig(channels=(4, 6, 8), layers=(1, 1, 1), strides=(1, 2, 2), stem_stride=2, bins=(8,))
-RNG = torch.Generator()
+RNG = Rng(0, 0, range(8))
 
 
 def batch(p: int = 4, k: int = 2, t: int = 3) -> Batch:

@@ -26,7 +26,7 @@ from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import of_row
 from gaitlab.tracking import provenance
 from gaitlab.tracking.mlflow_store import default_uri, open_store
-from gaitlab.tracking.runs import Tracker
+from gaitlab.tracking.runs import MlflowTracker
 from tests.processes import pipeline
 from tests.reports.browser import text_of
 from tests.sweeps.studies import ABLATION, EXPERIMENT, SETS, outcome, run_all, searched, sqlite
@@ -37,7 +37,7 @@ def tracked(parent: str | None = None) -> dict[str, str]:
     runs = {}
     for row in ABLATION.rows:
         for seed in ABLATION.seeds[:1]:
-            with Tracker.start(of_row(ABLATION, row, seed), data_hash="0", parent=parent, system_metrics=False) as tracker:
+            with MlflowTracker.start(of_row(ABLATION, row, seed), data_hash="0", parent=parent, system_metrics=False) as tracker:
                 tracker.final(outcome(row, seed).metrics)
                 runs[f"{row}/{seed}"] = tracker.run_id
     return runs
@@ -46,7 +46,7 @@ def tracked(parent: str | None = None) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Three rows, three seeds less a failed one; the first seed's runs are in MLflow, under a parent, the others were never tracked."""
-    with Tracker.start(replace(EXPERIMENT, name="parts"), data_hash="0", system_metrics=False) as parent:
+    with MlflowTracker.start(replace(EXPERIMENT, name="parts"), data_hash="0", system_metrics=False) as parent:
         runs = tracked(parent.run_id)
     made = run_all(ABLATION, sqlite(tmp_path_factory.mktemp("parts")), failing=[("half", 2)], runs=runs)
     made.parent = parent.run_id
@@ -144,7 +144,7 @@ def test_a_search_is_reported(goals: int, tmp_path: Path) -> None:
 
 def test_the_parent_run_gets_tables_figures_and_files(study: Study) -> None:
     assert study.parent
-    with Tracker.start(EXPERIMENT, data_hash="0", run_id=study.parent, system_metrics=False) as tracker:
+    with MlflowTracker.start(EXPERIMENT, data_hash="0", run_id=study.parent, system_metrics=False) as tracker:
         log_report(ABLATION, study, tracker)
     client = open_store(default_uri())
     there = {item.path for folder in (None, "tables", "figures") for item in client.list_artifacts(study.parent, folder)}

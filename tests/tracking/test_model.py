@@ -22,7 +22,7 @@ from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.runs import checkpoint
 from gaitlab.tracking import mlflow_store
 from gaitlab.tracking.model import register
-from gaitlab.tracking.runs import Tracker
+from gaitlab.tracking.runs import MlflowTracker
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.types import ClipSpec
@@ -69,7 +69,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def folder(tiny_store: Store, home: Path) -> Path:
     """A tracked run of two steps."""
     config = experiment(TINY, steps=2)
-    with Tracker.start(config, data_hash=tiny_store.hash, system_metrics=False) as tracker:
+    with MlflowTracker.start(config, data_hash=tiny_store.hash, system_metrics=False) as tracker:
         fit(config, LocalRun(lambda: tracker.folder), tracker)
     return tracker.folder
 

@@ -23,7 +23,7 @@ from gaitlab.data.shards import DataConfig
 from gaitlab.experiment import Experiment, OptimConfig
 from gaitlab.method import MethodConfig
 from gaitlab.tracking import mlflow_store, provenance
-from gaitlab.tracking.runs import NoTracker, Tracker
+from gaitlab.tracking.runs import MlflowTracker, NoTracker
 from tests.processes import SERVER, Started
 
 
@@ -53,8 +53,8 @@ def _no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
-def start(**arguments: str) -> Tracker:
-    return Tracker.start(EXPERIMENT, data_hash="d4ta", system_metrics=False, **arguments)  # type: ignore[arg-type]
+def start(**arguments: str) -> MlflowTracker:
+    return MlflowTracker.start(EXPERIMENT, data_hash="d4ta", system_metrics=False, **arguments)  # type: ignore[arg-type]
 
 
 def curve(uri: str, run_id: str, key: str) -> list[tuple[int, float]]:
@@ -176,6 +176,23 @@ def test_what_was_kept_on_disk_arrives_when_the_run_is_reopened(store: str, capl
     assert not spool.exists()
 
 
+def test_steps_that_a_resumed_loop_repeats_while_the_store_is_away(store: str) -> None:
+    """When it comes back it is asked what it has before anything is sent; more points than go into one request."""
+    with start() as first:
+        for step in range(2000):
+            first.log(step, {"loss": float(step)})
+    database = sqlite3.connect(store.removeprefix("sqlite:///"))
+    database.execute("ALTER TABLE metrics RENAME TO elsewhere")
+    second = start(run_id=first.run_id)
+    second.flush()
+    for step in range(500, 2600):
+        second.log(step, {"loss": float(step)})
+    database.execute("ALTER TABLE elsewhere RENAME TO metrics")
+    database.close()
+    second.finish()
+    assert curve(store, first.run_id, "loss") == [(step, float(step)) for step in range(2600)]
+
+
 def test_store_that_fails_for_a_moment(store: str) -> None:
     database = sqlite3.connect(store.removeprefix("sqlite:///"))
     with start() as tracker:
@@ -206,7 +223,7 @@ def test_unreachable_server_leaves_everything_on_disk(caplog: pytest.LogCaptureF
 
 def test_load_of_the_machine_is_logged(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
-    with Tracker.start(EXPERIMENT, data_hash="d4ta") as tracker:
+    with MlflowTracker.start(EXPERIMENT, data_hash="d4ta") as tracker:
         assert tracker.run_id
         time.sleep(0.6)
     keys = mlflow_store.open_store(store).get_run(tracker.run_id).data.metrics
@@ -218,7 +235,7 @@ def test_no_tracker_has_the_same_verbs() -> None:
         functions = inspect.getmembers(cls, inspect.isfunction)
         return {name: list(inspect.signature(f).parameters) for name, f in functions if not name.startswith("_")}
 
-    assert verbs(NoTracker) == verbs(Tracker)
+    assert verbs(NoTracker) == verbs(MlflowTracker)
     assert {"run_id", "uri", "folder"} <= set(dir(NoTracker()))
 
 

@@ -34,5 +34,7 @@ def test_points_come_back_as_they_went(tmp_path: Path) -> None:
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"key": "loss", "val')  # as a killed process leaves it
     assert list(Spool(tmp_path).points()) == points
+    spool.add(points[:2])
+    assert list(spool.points()) == points + points[:2]
     spool.clear_points()
     assert list(spool.points()) == []

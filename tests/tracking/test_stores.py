@@ -13,8 +13,8 @@ import pytest
 
 from gaitlab.data.shards import DataConfig
 from gaitlab.experiment import Experiment
-from gaitlab.tracking import mlflow_store, runs
-from gaitlab.tracking.runs import Tracker
+from gaitlab.tracking import delivery, mlflow_store, runs
+from gaitlab.tracking.runs import MlflowTracker
 from tests.processes import SERVER, Started
 from tests.tracking.proxy import Proxy
 from tests.tracking.servers import MlflowServer, migrated, postgres, postgres_programs
@@ -47,8 +47,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     server.stop()
 
 
-def start(uri: str, run_id: str | None = None, parent: str | None = None) -> Tracker:
-    return Tracker.start(EXPERIMENT, data_hash="d4ta", uri=uri, run_id=run_id, parent=parent, system_metrics=False)
+def start(uri: str, run_id: str | None = None, parent: str | None = None) -> MlflowTracker:
+    return MlflowTracker.start(EXPERIMENT, data_hash="d4ta", uri=uri, run_id=run_id, parent=parent, system_metrics=False)
 
 
 def curve(uri: str, run_id: str, key: str) -> list[tuple[int, float]]:
@@ -116,7 +116,7 @@ def test_sixteen_first_writers(tmp_path: Path) -> None:
 # -- MLflow's server ---------------------------------------------------------------------------------------------------
 
 
-def longest_log(tracker: Tracker, steps: range, pause: float = 0.0) -> float:
+def longest_log(tracker: MlflowTracker, steps: range, pause: float = 0.0) -> float:
     """Log the curve `loss` at `steps`, with a checkpoint's `flush` at every tenth; the longest that a call took, in seconds."""
     longest = 0.0
     for step in steps:
@@ -139,7 +139,7 @@ def arrived(uri: str, run_id: str, steps: int) -> bool:
 
 
 def test_server_that_is_killed_and_started_again(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "RETRY_SECONDS", 1.0)
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", 1.0)
     monkeypatch.setattr(runs, "FLUSH_SECONDS", 0.1)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     uri = f"http://127.0.0.1:{server.port}"
@@ -166,7 +166,7 @@ def test_server_that_is_killed_and_started_again(server: MlflowServer, monkeypat
 
 def test_slow_server(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its processes stand still: connections are accepted, nothing is answered."""
-    monkeypatch.setattr(runs, "RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.5)
     monkeypatch.setattr(runs, "FLUSH_SECONDS", 0.1)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
@@ -185,7 +185,7 @@ def test_slow_server(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_requests_that_are_carried_out_but_not_answered(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are made again, and leave neither a second run nor a second point."""
-    monkeypatch.setattr(runs, "RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.5)
     monkeypatch.setattr(runs, "FLUSH_SECONDS", 0.1)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")

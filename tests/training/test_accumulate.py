@@ -6,14 +6,16 @@ import torch
 
 from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.rng import Rng
 from gaitlab.training import accumulate
-from gaitlab.training.loop import step_generator
+from gaitlab.training.loop import step_rng
 from gaitlab.types import Batch, ClipSpec
 
 CPU = torch.device("cpu")
+N = 12
 
 
-def batch(n: int = 12) -> Batch:
+def batch(n: int = N) -> Batch:
     rng = torch.Generator().manual_seed(3)
     clips = torch.rand(n, 3, 1, 64, 44, generator=rng)
     return Batch({"gait": clips}, {"gait": torch.full((n,), 3)}, torch.arange(n) // 3, torch.arange(n))
@@ -27,7 +29,7 @@ def test_parts_give_the_gradient_of_the_whole(parts: int, neck: bool) -> None:
     method = config.build(4).train()
     off = torch.autocast("cpu", enabled=False)
 
-    whole = method(batch(), step_generator(0, 0, 0, CPU))
+    whole = method(batch(), step_rng(0, 0, range(N), CPU))
     whole.total().backward()
     expected = {name: p.grad.clone() for name, p in method.named_parameters() if p.grad is not None}
     statistics = {name: b.clone() for name, b in method.named_buffers()}
@@ -35,7 +37,7 @@ def test_parts_give_the_gradient_of_the_whole(parts: int, neck: bool) -> None:
     for name, b in method.named_buffers():
         b.fill_(1) if name.endswith("running_var") else b.zero_()
 
-    losses = accumulate.backward(accumulate.CachedMethod(method), batch(), step_generator(0, 0, 0, CPU), parts, off, scale=1.0)
+    losses = accumulate.backward(accumulate.CachedMethod(method), batch(), step_rng(0, 0, range(N), CPU), parts, off, scale=1.0)
 
     assert float(losses.total()) == pytest.approx(float(whole.total().detach()), rel=1e-5)
     for name, p in method.named_parameters():
@@ -59,7 +61,7 @@ def test_a_method_without_the_split_says_so() -> None:
 
     with pytest.raises(NotImplementedError, match="cannot accumulate"):
         accumulate.backward(
-            accumulate.CachedMethod(Whole()), batch(4), step_generator(0, 0, 0, CPU), 2, torch.autocast("cpu", enabled=False), 1.0
+            accumulate.CachedMethod(Whole()), batch(4), step_rng(0, 0, range(4), CPU), 2, torch.autocast("cpu", enabled=False), 1.0
         )
 
 
@@ -74,9 +76,9 @@ def test_both_passes_draw_the_same() -> None:
             super().__init__()
             self.weight, self.seen = torch.nn.Parameter(torch.ones(64)), list[torch.Tensor]()
 
-        def encode(self, batch: Batch, rng: torch.Generator) -> torch.Tensor:
+        def encode(self, batch: Batch, rng: Rng) -> torch.Tensor:
             rows = F.dropout(batch.clips["gait"].mean((1, 2, 4)) * self.weight, 0.5)
-            rows = rows + torch.rand(rows.shape, generator=rng)
+            rows = rows + rng.uniform("noise", *rows.shape[1:])
             self.seen.append(rows.detach())
             return rows
 
@@ -87,6 +89,6 @@ def test_both_passes_draw_the_same() -> None:
             raise AssertionError("not called")
 
     method, off = Dropped(), torch.autocast("cpu", enabled=False)
-    accumulate.backward(accumulate.CachedMethod(method), batch(), step_generator(0, 0, 0, CPU), 3, off, scale=1.0)
+    accumulate.backward(accumulate.CachedMethod(method), batch(), step_rng(0, 0, range(N), CPU), 3, off, scale=1.0)
     for first, second in zip(method.seen[:3], method.seen[3:], strict=True):
         assert torch.equal(first, second)

@@ -1,6 +1,7 @@
-"""What a run makes of each kind of protocol."""
+"""What a run makes of each kind of protocol, and of one that gaitlab does not know."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,22 @@ import pandas as pd
 import pytest
 import torch
 
-from gaitlab.config import override
+from gaitlab.config import from_dict, override, to_dict
 from gaitlab.data.store import Store
+from gaitlab.evaluation import tested
 from gaitlab.evaluation.classification import ALL, ClassificationProtocol
-from gaitlab.evaluation.protocol import RetrievalProtocol, Where
-from gaitlab.evaluation.protocols import HID
-from gaitlab.experiment import Experiment
+from gaitlab.evaluation.embedder import Embedder
+from gaitlab.evaluation.protocol import AnyProtocol, RetrievalProtocol, Where, of_split
+from gaitlab.evaluation.protocols import HID, protocol
+from gaitlab.experiment import Benchmark, Experiment
 from gaitlab.method import Method
 from gaitlab.runs.summary import Summary
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training import ready
+from gaitlab.training import benchmark, ready
 from gaitlab.training.benchmark import check, report, score
+from gaitlab.training.embed import embed
 from gaitlab.training.run import LocalRun
+from gaitlab.types import Modality
 from tests.conftest import TINY
 from tests.training.tiny import experiment
 
@@ -35,6 +40,30 @@ OWN = RetrievalProtocol(
     average="view-pairs",
     same_view="drop",
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread(AnyProtocol):
+    """A test of one's own: the share of the walks whose embedding is longer than the mean one."""
+
+    view: str = "090"
+
+    def sides(self, index: pd.DataFrame) -> list[tuple[Modality | None, np.ndarray]]:
+        rows = of_split(index, self.split, self.name)
+        return [(None, rows[(index["view"] == self.view).to_numpy()[rows]])]
+
+    def test(self, embedder: Embedder, store: Store, *, learn_from: Sequence[Store] | None = None) -> tested.Tested:
+        ((modality, rows),) = self.sides(store.index)
+        length = np.linalg.norm(embedder.embed(store, rows, modality), axis=(1, 2))
+        share = float(100 * (length > length.mean()).mean())
+        return tested.Tested(
+            headline=share,
+            measure="long walks",
+            metrics={f"{self.name}/long": share},
+            text=f"{embedder.name}: {share:.1f} % of {len(rows)} walks are long{'' if learn_from is None else ', 0.0 % by chance'}",
+            tables={self.name: pd.DataFrame({"walk": store.index["key"].iloc[rows], "length": length})},
+            files={f"{self.name}/lengths.txt": lambda: tested.File("\n".join(map(str, length)), "lengths")},
+        )
 
 
 class Kept(NoTracker):
@@ -115,6 +144,49 @@ def test_sets_with_galleries_of_their_own_go_through_a_run(store: Store, tiny: A
     assert [label for _, label in summary.rank1.index] == ["chance", "GEI", "GEI + LDA", "tiny"]
     assert {"figure own-views-A", "figure own-views-B", "figure own-cmc", "table own"} <= kept.held.keys()
     assert " test walks are in no set: conditions " in capsys.readouterr().out
+
+
+def test_a_protocol_of_ones_own_is_tested_as_it_is(store: Store, tiny: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked, method, run, kept = tiny
+    own = Spread(name="spread")
+    tried = replace(asked, benchmarks=(Benchmark(protocol=own),), validation=own)
+    assert from_dict(to_dict(tried), Experiment) == tried
+    assert ready.prepare(tried, 1).tests[0][1] is own
+    check(asked, store, own)
+    summary = report(asked, method, store, own, run, kept, store)
+    walks = int(((store.index["split"] == "test") & (store.index["view"] == "090")).sum())
+    path = tmp_path / "spread" / "lengths.txt"
+    assert capsys.readouterr().out == (f"\nlengths: {path}\ntiny: {summary.headline:.1f} % of {walks} walks are long, 0.0 % by chance\n")
+    assert 0 < summary.headline < 100
+    assert kept.held.keys() == {"spread/long", "table spread", "text spread/lengths.txt"}
+    assert kept.held["text spread/lengths.txt"] == path.read_text()
+    assert len(path.read_text().splitlines()) == len(kept.held["table spread"]) == walks > 0
+    assert summary.metrics == {"spread/long": summary.headline}
+    assert Summary.of([summary]).text() == f"lengths: {path}\n\nlong walks {summary.headline:.1f}"
+    assert score(asked, method, store, own, run) == summary.headline
+    with pytest.raises(ValueError, match="'spread' compares no walks; leave distance 'cosine' out"):
+        protocol(own, "cosine")
+
+
+@pytest.mark.parametrize("asked_for", [OWN, CLASSES, FILE, Spread(name="spread")], ids=["retrieval", "classes", "file", "own"])
+def test_other_ranks_and_scores_show_nothing(
+    store: Store, tiny: Any, asked_for: AnyProtocol, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, method, run, kept = tiny
+    first = report(asked, method, store, asked_for, run, NoTracker())
+    capsys.readouterr()
+    for name in ("sought.chance", "sought.classical", "classification.commonest", "submission.submit"):
+        monkeypatch.setattr(f"gaitlab.evaluation.{name}", lambda *_, **__: pytest.fail("more than the headline was computed"))
+    whole, second = (LocalRun(lambda: run.folder, device=run.device) for _ in range(2))
+    monkeypatch.setattr(benchmark, "embed", lambda method, store, rows, clips, _: embed(method, store, rows, clips, whole))
+    second.rank = 1
+    there = report(asked, method, store, asked_for, second, kept)
+    assert (there.measure, np.isnan(there.headline)) == (first.measure, np.isnan(first.headline))
+    assert there.headline == first.headline or not asked_for.scored
+    assert [len(shown) for shown in (there.rank1, there.classes, there.files, there.metrics, there.subjects, kept.held)] == [0] * 6
+    if asked_for.scored:
+        assert score(asked, method, store, asked_for, run) == first.headline
+    assert capsys.readouterr().out == ""
 
 
 def test_what_a_run_came_to() -> None:

@@ -6,8 +6,8 @@ from gaitlab.data.source import SourceConfig
 from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.runs.summary import Summary
-from gaitlab.tracking.runs import NoTracker, Tracker
 from gaitlab.training import fit as training
+from gaitlab.training.border import Tracker
 from gaitlab.training.ready import prepare
 from gaitlab.training.run import LocalRun
 from gaitlab.types import Augment, ClipSpec
@@ -29,6 +29,6 @@ def experiment(source: SourceConfig, steps: int = 12) -> Experiment:
     )
 
 
-def fit(experiment: Experiment, run: LocalRun, tracker: Tracker | NoTracker, *, resume: bool = False) -> Summary:
+def fit(experiment: Experiment, run: LocalRun, tracker: Tracker, *, resume: bool = False) -> Summary:
     """As a launcher does it: made ready, then trained and tested."""
     return training.fit(prepare(experiment, run.world, resume=resume), run, tracker, resume=resume)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from gaitlab.walkers.body import Figure, average, capsules
+from gaitlab.walkers.body import capsules
 from gaitlab.walkers.census import census, levels
+from gaitlab.walkers.figure import Figure, average
 from gaitlab.walkers.fit import fit
 from gaitlab.walkers.garments import carry_pose, dressed
 from gaitlab.walkers.occluders import occluder

@@ -16,7 +16,8 @@ import numpy as np
 
 from gaitlab.data.schema import SPLITS
 from gaitlab.data.source import SourceConfig, Walk
-from gaitlab.walkers.body import REGIONS, STATURE, average, capsules
+from gaitlab.walkers.body import capsules
+from gaitlab.walkers.figure import REGIONS, STATURE, average
 from gaitlab.walkers.garments import carry_pose, dressed
 from gaitlab.walkers.mocap.acclaim import from_folder
 from gaitlab.walkers.mocap.recording import RATES, Recording, check_walks, from_npz
