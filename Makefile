@@ -20,7 +20,7 @@ demo: setup
 	$(BIN)/python pipelines/cod2.py
 
 test: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run beside each other, an
 os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"}
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -62,14 +63,20 @@ FIRST = ("tests/cluster/", "tests/test_cod2_pipeline.py", "tests/tracking/", "te
 """What takes longest starts first, so that no worker waits for the other at the end."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay together, in one worker; so do all that need the Ray cluster."""
+    items.sort(key=lambda item: next((i for i, start in enumerate(FIRST) if item.nodeid.startswith(start)), len(FIRST)))
 
-    def place(item: pytest.Item) -> int:
-        return next((i for i, start in enumerate(FIRST) if item.nodeid.startswith(start)), len(FIRST))
 
-    items.sort(key=place)
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("ray" if file.startswith(FIRST[0]) else file))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests stay together, in one worker; so do all that need the Ray cluster.
+
+    xdist 3.8's own groups do nothing in pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return FIRST[0] if nodeid.startswith(FIRST[0]) else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
