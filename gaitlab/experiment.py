@@ -117,7 +117,7 @@ class Experiment(Config):
 
     def __post_init__(self) -> None:
         at_least(0, self, "seed")
-        object.__setattr__(self, "modules", tuple(dict.fromkeys((*self.modules, *modules_of(self)))))
+        object.__setattr__(self, "modules", tuple(sorted({*self.modules, *modules_of(self)})))
 
     @property
     def batch_size(self) -> int:

@@ -31,11 +31,16 @@ SERVER.set_forkserver_preload(
 )  # fmt: skip
 
 
-def pipeline(name: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """`python pipelines/NAME ARGUMENTS` to its end."""
-    with tempfile.TemporaryDirectory(prefix="pipeline-") as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
-        process = SERVER.Process(target=_child, args=(script, (name, *arguments), str(out), str(err), os.environ | env, False))
+def pipeline(name: str, *arguments: str, folder: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    """`python pipelines/NAME ARGUMENTS` to its end, started in `folder`."""
+    return finished(script, name, *arguments, folder=folder, **env)
+
+
+def finished(work: Callable[..., object], name: str, *arguments: str, folder: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    """`work(name, *arguments)` to its end."""
+    with tempfile.TemporaryDirectory(prefix="pipeline-") as streams:
+        out, err = Path(streams) / "out", Path(streams) / "err"
+        process = SERVER.Process(target=_child, args=(work, (name, *arguments), str(out), str(err), os.environ | env, False, folder))
         process.start()
         process.join(500)
         if process.exitcode is None:
@@ -105,13 +110,14 @@ def _child(
     err: str | Connection,
     env: Mapping[str, str],
     session: bool,
+    folder: Path = ROOT,
 ) -> None:
     """In the new process: what an interpreter does before and after a script."""
     if session:
         os.setsid()
     os.environ.clear()
     os.environ.update(env)
-    os.chdir(ROOT)
+    os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
     for stream, number in ((out, 1), (err, 2)):
         source = os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if isinstance(stream, str) else os.dup(stream.fileno())
