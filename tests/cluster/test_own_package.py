@@ -58,7 +58,8 @@ def test_the_life_of_a_package_outside(outside: Path, tmp_path: Path) -> None:
     assert "walkers" in tested
 
     # Registered, it is loaded by whoever has the package.
-    loads = said(outside, "register", run.name, "--name", "strips").splitlines()[-1]
+    registered = said(outside, "register", run.name, "--name", "strips")
+    loads = next(line for line in registered.splitlines() if line.startswith("import mlflow"))
     code = f"import sys; sys.path.append('.'); import numpy as np; {loads}; print(model.predict(np.zeros((1, 8, 64, 44), np.uint8)).shape)"
     loaded = finished(execute, code, folder=outside)
     assert "(1, 8, 16)" in loaded.stdout, loaded.stdout + loaded.stderr
