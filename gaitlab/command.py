@@ -7,12 +7,13 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_args
 
 import tyro
 
 from gaitlab.config import nearest
 from gaitlab.data.shards import DataConfig
+from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.experiment import Experiment
 from gaitlab.modules import import_modules, offered
 from gaitlab.runs.folder import read_config, run_folder, run_to_resume
@@ -96,11 +97,30 @@ def called(name: str, there: Mapping[str, T], what: str) -> T:
     raise ValueError(f"unknown {what} {name!r}{nearest(name, there)}")
 
 
+FIELDS = tyro.constructors.ConstructorRegistry()
+"""How fields are typed that tyro would ask for part by part."""
+
+
+@FIELDS.primitive_rule
+def _protocol(field: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec[str | None] | None:
+    """A protocol is typed by its name, also where the experiment holds one of its own."""
+    kinds = get_args(field.type)
+    if AnyProtocol not in kinds:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NAME|None" if type(None) in kinds else "NAME",
+        instance_from_str=lambda words: None if words[0] == "None" and type(None) in kinds else words[0],
+        is_instance=lambda value: isinstance(value, kinds),
+        str_from_instance=lambda value: [value.name if isinstance(value, AnyProtocol) else str(value)],
+    )
+
+
 def understood(ask: Callable[[], T]) -> T:
     """What tyro makes of the command line; its box about a wrong one becomes the single line of a ValueError."""
     said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(said), FIELDS:
             return ask()
     except SystemExit as stop:
         if not stop.code:
@@ -109,7 +129,7 @@ def understood(ask: Callable[[], T]) -> T:
     lines = [line.strip() for line in boxed if not line.startswith(" " * 9)]  # without the options' help
     facts = re.sub(r"\.?\s*; \s*", "; ", " ".join("; " if line.startswith("──") else line for line in lines))
     facts = re.sub(r"^Error parsing __\S+: ", "", facts.strip())  # a name inside tyro
-    raise ValueError(facts.partition("; For full helptext")[0].strip())
+    raise ValueError(facts.partition("; For full helptext")[0].strip() or said.getvalue().strip())  # no box where a terminal draws none
 
 
 def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
