@@ -14,9 +14,9 @@ from gaitlab.data.feed import Feed
 from gaitlab.data.shards import DataConfig, open_data
 from gaitlab.data.store import Store
 from gaitlab.evaluation import evaluate as evaluation
-from gaitlab.evaluation.protocol import RetrievalProtocol
 from gaitlab.evaluation.protocols import retrieval
 from gaitlab.evaluation.result import Result
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from gaitlab.experiment import Experiment
 from gaitlab.launch import local
 from gaitlab.modules import import_modules

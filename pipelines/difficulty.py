@@ -24,9 +24,9 @@ from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.classical import classical
 from gaitlab.evaluation.cues import width
 from gaitlab.evaluation.evaluate import evaluate
-from gaitlab.evaluation.protocol import RetrievalProtocol, select
+from gaitlab.evaluation.protocol import select
 from gaitlab.evaluation.protocols import retrieval
-from gaitlab.evaluation.sought import seek
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol, seek
 from gaitlab.guard import guarded
 from gaitlab.modules import import_modules
 from gaitlab.reports.result_row import ResultRow

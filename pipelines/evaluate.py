@@ -7,7 +7,7 @@ import tyro
 
 from gaitlab.command import Own, understood
 from gaitlab.data.shards import DataConfig
-from gaitlab.evaluation.protocol import Distance
+from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.protocols import PROTOCOLS, protocol
 from gaitlab.guard import guarded
 from gaitlab.modules import import_modules, offered

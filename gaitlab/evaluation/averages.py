@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from gaitlab.evaluation.protocol import Average, RetrievalProtocol, Selection
+from gaitlab.evaluation.protocol import Average, RetrievalRules, Selection
 
 DEEPEST = 50
 """Ranks of a CMC curve."""
@@ -21,7 +21,7 @@ COUNTS = ("probes", "gallery", "rankings", "no_mate", "impostors", "walks")
 SAME_VIEW = "rank-1 same view"
 
 
-def gallery_groups(index: pd.DataFrame, chosen: Selection, protocol: RetrievalProtocol) -> dict[str, np.ndarray]:
+def gallery_groups(index: pd.DataFrame, chosen: Selection, protocol: RetrievalRules) -> dict[str, np.ndarray]:
     """Group name -> int64 positions in `chosen.gallery`: one group called "", or one of each gallery view."""
     if protocol.average != "view-pairs":
         return {"": np.arange(len(chosen.gallery))}
@@ -56,7 +56,7 @@ def _evened(share: np.ndarray, total: np.ndarray) -> np.ndarray:
 class Averages:
     """A protocol's rules for one selection of walks; `mates` int `[q, m]` are the mates that each ranking could find."""
 
-    def __init__(self, index: pd.DataFrame, chosen: Selection, protocol: RetrievalProtocol, mates: np.ndarray) -> None:
+    def __init__(self, index: pd.DataFrame, chosen: Selection, protocol: RetrievalRules, mates: np.ndarray) -> None:
         self.chosen, self.protocol = chosen, protocol
         self.has_mate = mates > 0
         self.labelled = index["subject"].to_numpy()[chosen.probes] != ""
@@ -156,7 +156,7 @@ class Averages:
         return out
 
 
-def with_mean(table: pd.DataFrame, protocol: RetrievalProtocol, chosen: Selection) -> pd.DataFrame:
+def with_mean(table: pd.DataFrame, protocol: RetrievalRules, chosen: Selection) -> pd.DataFrame:
     """Rows of probe sets, and their mean unless one row is the headline; there, walks and rankings are those of all sets."""
     if protocol.headline_row() == "mean":
         mean = table.mean()

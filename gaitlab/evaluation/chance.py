@@ -6,10 +6,10 @@ import pandas as pd
 from gaitlab.evaluation import open_set
 from gaitlab.evaluation.averages import COUNTS, Averages, gallery_groups, with_mean
 from gaitlab.evaluation.evaluate import subject_codes
-from gaitlab.evaluation.protocol import RetrievalProtocol, Where, select
+from gaitlab.evaluation.protocol import RetrievalRules, Where, select
 
 
-def chance(index: pd.DataFrame, protocol: RetrievalProtocol) -> pd.DataFrame:
+def chance(index: pd.DataFrame, protocol: RetrievalRules) -> pd.DataFrame:
     """The expected table of a random order: rows and columns of `Result.table`, without mAP and mINP.
 
     With m mates among r ranked walks, none is in the first k with probability prod_{i<k} (r - m - i) / (r - i).

@@ -8,9 +8,10 @@ import torch
 
 from gaitlab.data.clips import walk_frames
 from gaitlab.data.store import Store
+from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.gei import gei
 from gaitlab.evaluation.lda import GeiLda, fitted
-from gaitlab.evaluation.protocol import AnyProtocol, Distance, rows_of
+from gaitlab.evaluation.protocol import AnyProtocol, rows_of
 from gaitlab.types import Modality
 
 

@@ -1,6 +1,6 @@
 """Whatever turns walks into embeddings, as a protocol sees it: a trained network, or a baseline without one."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -8,8 +8,8 @@ import torch
 from gaitlab.data.store import Store
 from gaitlab.types import Modality
 
-if TYPE_CHECKING:
-    from gaitlab.evaluation.protocol import Distance
+Distance = Literal["euclidean", "cosine"]
+"""How two walks are compared: mean over parts of the Euclidean distance, or 1 - mean over parts of the cosine."""
 
 
 class Embedder(Protocol):
@@ -21,7 +21,7 @@ class Embedder(Protocol):
         ...
 
     @property
-    def distance(self) -> "Distance":
+    def distance(self) -> Distance:
         """How its embeddings are compared where the protocol leaves it open."""
         ...
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from gaitlab.evaluation import open_set
 from gaitlab.evaluation.averages import Averages, gallery_groups
-from gaitlab.evaluation.protocol import Distance, RetrievalProtocol, Where, select
+from gaitlab.evaluation.embedder import Distance
+from gaitlab.evaluation.protocol import RetrievalRules, Where, select
 from gaitlab.evaluation.result import Result, merged
 from gaitlab.evaluation.retrieval import BUDGET, Ranking, rank
 from gaitlab.evaluation.unused import unused
@@ -18,7 +19,7 @@ from gaitlab.evaluation.unused import unused
 def evaluate(
     embeddings: np.ndarray | Tensor,
     index: pd.DataFrame,
-    protocol: RetrievalProtocol,
+    protocol: RetrievalRules,
     *,
     gallery: np.ndarray | Tensor | None = None,
     distance: Distance = "euclidean",
@@ -45,7 +46,7 @@ def _evaluated(
     embeddings: np.ndarray | Tensor,
     others: np.ndarray | Tensor,
     index: pd.DataFrame,
-    protocol: RetrievalProtocol,
+    protocol: RetrievalRules,
     *,
     distance: Distance,
     device: str | torch.device,

@@ -13,12 +13,9 @@ import pandas as pd
 
 from gaitlab.config import Config
 from gaitlab.data.store import Store
-from gaitlab.evaluation.embedder import Embedder
+from gaitlab.evaluation.embedder import Distance, Embedder
 from gaitlab.evaluation.tested import Tested
 from gaitlab.types import Modality
-
-Distance = Literal["euclidean", "cosine"]
-"""How two walks are compared: mean over parts of the Euclidean distance, or 1 - mean over parts of the cosine."""
 
 Average = Literal["probes", "views", "view-pairs"]
 """How rankings become one number.
@@ -97,8 +94,10 @@ class AnyProtocol(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrievalProtocol(AnyProtocol):
-    """Retrieval: every probe ranks the gallery; a hit is a gallery walk of the same subject.
+class RetrievalRules(AnyProtocol):
+    """The rules of a retrieval: every probe ranks the gallery; a hit is a gallery walk of the same subject.
+
+    A protocol that is tested by them is a `retrieval_protocol.RetrievalProtocol`.
 
     gallery: of all probe sets, or probe set -> its own; then a walk may be a probe in one set and in the gallery of another.
     same_view: `drop` takes the gallery walks of the probe's own subject *and* view out of its ranking; where rankings
@@ -131,7 +130,7 @@ class RetrievalProtocol(AnyProtocol):
         if not isinstance(self.gallery, Where) and set(self.gallery) != set(self.probes):
             raise ValueError(f"protocol {self.name}: galleries of {', '.join(self.gallery)} for the probe sets {', '.join(self.probes)}")
 
-    def with_one_gallery(self) -> "tuple[RetrievalProtocol, ...]":
+    def with_one_gallery(self) -> "tuple[RetrievalRules, ...]":
         """This protocol; or one for each probe set, where each has a gallery of its own."""
         if isinstance(self.gallery, Where):
             return (self,)
@@ -144,11 +143,6 @@ class RetrievalProtocol(AnyProtocol):
         if self.modality is not None and self.cross_modal:
             return [(self.modality[0], chosen.probes), (self.modality[1], chosen.gallery)]
         return [(self.modality[0] if self.modality else None, np.union1d(chosen.probes, chosen.gallery))]
-
-    def test(self, embedder: Embedder, store: Store, *, learn_from: Sequence[Store] | None = None) -> Tested:
-        from gaitlab.evaluation.sought import sought  # which stands on this file
-
-        return sought(embedder, store, self, learn_from)
 
     def with_distance(self, distance: Distance) -> Self:
         return self if self.distance == distance else replace(self, distance=distance, name=f"{self.name}-{distance}")
@@ -179,7 +173,7 @@ class Selection:
     impostor: np.ndarray
 
 
-def select(index: pd.DataFrame, protocol: RetrievalProtocol) -> Selection:
+def select(index: pd.DataFrame, protocol: RetrievalRules) -> Selection:
     """Gallery and probe rows of the protocol's split. An empty set is a ValueError that says what there is instead."""
     if not isinstance(protocol.gallery, Where):
         return _union([select(index, part) for part in protocol.with_one_gallery()])

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from gaitlab.config import nearest
 from gaitlab.evaluation.classification import ClassificationProtocol
-from gaitlab.evaluation.protocol import AnyProtocol, Distance, RetrievalProtocol, Where
+from gaitlab.evaluation.embedder import Distance
+from gaitlab.evaluation.protocol import AnyProtocol, Where
 from gaitlab.evaluation.rerank import Rerank
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from gaitlab.evaluation.submission import SubmissionProtocol
 
 _PLAIN, _BAG, _CLOTHING = (), ("bag",), ("clothing",)

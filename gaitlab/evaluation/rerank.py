@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gaitlab.config import Config
-from gaitlab.evaluation.protocol import Distance
+from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.retrieval import BUDGET, distances
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gaitlab.evaluation.averages import COUNTS, with_mean
-from gaitlab.evaluation.protocol import RetrievalProtocol, Selection
+from gaitlab.evaluation.protocol import RetrievalRules, Selection
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Result:
         return "\n".join([f"{self.protocol}, percent and counts", text_table(self.table), *([self.unused] if self.unused else [])])
 
 
-def merged(results: Sequence[Result], protocol: RetrievalProtocol, chosen: Selection) -> Result:
+def merged(results: Sequence[Result], protocol: RetrievalRules, chosen: Selection) -> Result:
     """One result of the probe sets of `protocol`, each with its own gallery; chosen: the walks of all sets."""
     names = list(protocol.probes)
     headline = protocol.headline_row()

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gaitlab.evaluation.protocol import Distance
+from gaitlab.evaluation.embedder import Distance
 
 BUDGET = 32 << 20
 """Bytes that the tiles being computed may take with their scratch space; small ones stay in the caches, large ones have fewer calls."""

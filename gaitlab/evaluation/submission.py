@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from gaitlab.data.store import Store
-from gaitlab.evaluation.embedder import Embedder
+from gaitlab.evaluation.embedder import Distance, Embedder
 from gaitlab.evaluation.evaluate import taken
-from gaitlab.evaluation.protocol import AnyProtocol, Distance, Where, found, of_split
+from gaitlab.evaluation.protocol import AnyProtocol, Where, found, of_split
 from gaitlab.evaluation.rerank import Rerank, reranking
 from gaitlab.evaluation.retrieval import BUDGET, top
 from gaitlab.evaluation.tested import File, Tested

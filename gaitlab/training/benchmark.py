@@ -9,7 +9,8 @@ import torch
 from gaitlab.data.clips import stored_modality, walk_frames
 from gaitlab.data.feed import clip_lengths
 from gaitlab.data.store import Store
-from gaitlab.evaluation.protocol import AnyProtocol, Distance
+from gaitlab.evaluation.embedder import Distance
+from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.evaluation.tested import Tested
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method

@@ -10,8 +10,9 @@ import torch
 from gaitlab.data.feed import Feed, FeedMaker
 from gaitlab.data.shards import DataConfig, open_data
 from gaitlab.data.store import Store
+from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.figures import clip_sheet
-from gaitlab.evaluation.protocol import AnyProtocol, Distance
+from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, Experiment
 from gaitlab.method import Method

@@ -19,9 +19,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.evaluate import Result, evaluate
-from gaitlab.evaluation.protocol import Distance, RetrievalProtocol, Where
+from gaitlab.evaluation.protocol import Where
 from gaitlab.evaluation.retrieval import distances, top
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 
 PEOPLE, EACH, PROBES, PARTS, CHANNELS = 1_500, 4, 20_000, 16, 64
 GALLERY = PEOPLE * EACH

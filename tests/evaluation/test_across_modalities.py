@@ -17,8 +17,8 @@ from gaitlab.data.store import Store
 from gaitlab.evaluation.classical import classical
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.gei import gei
-from gaitlab.evaluation.protocol import RetrievalProtocol, Where, select
-from gaitlab.evaluation.sought import seek
+from gaitlab.evaluation.protocol import Where, select
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol, seek
 from gaitlab.experiment import Experiment
 from gaitlab.method import MethodConfig
 from gaitlab.methods.supervised import SupervisedConfig

@@ -13,7 +13,7 @@ import torch
 from gaitlab.evaluation.averages import SAME_VIEW, weights
 from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.evaluate import evaluate
-from gaitlab.evaluation.protocol import Average, RetrievalProtocol, Where
+from gaitlab.evaluation.protocol import Average, Where
 from gaitlab.evaluation.protocols import (
     CASIA_B,
     CASIA_B_CROSS,
@@ -39,6 +39,7 @@ from gaitlab.evaluation.protocols import (
 )
 from gaitlab.evaluation.result import Result
 from gaitlab.evaluation.retrieval import distances
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from tests.conftest import SHARED
 from tests.evaluation.galleries import casia, casia_e, ccpg, clothes, index, noise, perfect, sessions, walkers, wild
 from tests.parity import evaluation as parity

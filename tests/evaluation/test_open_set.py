@@ -11,9 +11,10 @@ import torch
 from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.open_set import FAR, below, thresholds
-from gaitlab.evaluation.protocol import RetrievalProtocol, Where, enrolled, select
+from gaitlab.evaluation.protocol import Where, enrolled, select
 from gaitlab.evaluation.protocols import GAIT3D, WALKERS, WALKERS_OPEN
 from gaitlab.evaluation.retrieval import distances
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from tests.evaluation.galleries import index, noise, perfect, walkers, wild
 
 ONE_SET = dataclasses.replace(WALKERS_OPEN, probes={"Overall": WALKERS_OPEN.probes["Overall"]})

@@ -10,8 +10,9 @@ import pytest
 from gaitlab.evaluation.averages import SAME_VIEW
 from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.evaluate import evaluate
-from gaitlab.evaluation.protocol import RetrievalProtocol, Where, select
+from gaitlab.evaluation.protocol import Where, select
 from gaitlab.evaluation.protocols import CCPG, CCPG_IDENTICAL_VIEWS, CCPG_REID
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from tests.evaluation.galleries import ccpg, noise, perfect
 
 ALL = [CCPG, CCPG_IDENTICAL_VIEWS, CCPG_REID]

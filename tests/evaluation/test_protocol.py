@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from gaitlab.config import from_dict, to_dict
-from gaitlab.evaluation.protocol import AnyProtocol, RetrievalProtocol, Where, select
+from gaitlab.evaluation.protocol import AnyProtocol, Where, select
 from gaitlab.evaluation.protocols import CASIA_B, GAIT3D, PROTOCOLS, SUSTECH1K, protocol
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from tests.evaluation.galleries import casia, index, wild
 
 WALKS = index(

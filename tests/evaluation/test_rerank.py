@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gaitlab.evaluation.protocol import Distance
+from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.rerank import Rerank, reranking
 from gaitlab.evaluation.retrieval import distances
 

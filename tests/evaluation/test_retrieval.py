@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gaitlab.evaluation import retrieval
-from gaitlab.evaluation.protocol import Distance
+from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.retrieval import Ranking, distances, rank, top
 
 

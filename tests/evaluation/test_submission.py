@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from gaitlab.evaluation.protocol import RetrievalProtocol, Where
+from gaitlab.evaluation.protocol import Where
 from gaitlab.evaluation.protocols import GREW_SUBMISSION, HID, HID_RERANKED, protocol, retrieval
 from gaitlab.evaluation.rerank import reranking
 from gaitlab.evaluation.retrieval import distances
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from gaitlab.evaluation.submission import SubmissionProtocol, read_back, submit
 from tests.evaluation.galleries import index, noise, perfect
 

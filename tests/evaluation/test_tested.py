@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 from gaitlab.data.store import Store
 from gaitlab.evaluation.classical import EnergyImages
 from gaitlab.evaluation.classification import ClassificationProtocol, classify
+from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.gei import gei
-from gaitlab.evaluation.protocol import Distance, RetrievalProtocol, rows_of, select
+from gaitlab.evaluation.protocol import rows_of, select
 from gaitlab.evaluation.protocols import WALKERS
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from gaitlab.evaluation.tested import File
 from gaitlab.types import Modality
 

@@ -12,7 +12,7 @@ import torch
 
 from gaitlab.evaluation.classification import ALL, classify
 from gaitlab.evaluation.evaluate import evaluate
-from gaitlab.evaluation.protocol import RetrievalProtocol, select
+from gaitlab.evaluation.protocol import select
 from gaitlab.evaluation.protocols import (
     CASIA_B,
     CASIA_B_CROSS,
@@ -33,6 +33,7 @@ from gaitlab.evaluation.protocols import (
 )
 from gaitlab.evaluation.result import Result
 from gaitlab.evaluation.retrieval import distances
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from tests.parity.check import Check, Verdict
 from tests.parity.golden import DISTANCES, ROUNDED, Comparison, Golden, numbers
 from tests.parity.submissions import grew_files, hid

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from gaitlab.data.sources.datasets import Layout, layout
-from gaitlab.evaluation.protocol import Distance
+from gaitlab.evaluation.embedder import Distance
 from tests.parity.check import Check, Verdict
 
 CHANNELS, PARTS = 64, 16

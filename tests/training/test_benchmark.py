@@ -15,8 +15,9 @@ from gaitlab.data.store import Store
 from gaitlab.evaluation import tested
 from gaitlab.evaluation.classification import ALL, ClassificationProtocol
 from gaitlab.evaluation.embedder import Embedder
-from gaitlab.evaluation.protocol import AnyProtocol, RetrievalProtocol, Where, of_split
+from gaitlab.evaluation.protocol import AnyProtocol, Where, of_split
 from gaitlab.evaluation.protocols import HID, protocol
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from gaitlab.experiment import Benchmark, Experiment
 from gaitlab.method import Method
 from gaitlab.runs.summary import Summary

@@ -1,7 +1,8 @@
 """What we run: values only. `ALL`, `SWEEPS` and `PROTOCOLS` are what pipelines look for in a module."""
 
 from gaitlab.data.shards import DataConfig
-from gaitlab.evaluation.protocol import RetrievalProtocol, Where
+from gaitlab.evaluation.protocol import Where
+from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig
 from gaitlab.sweeps.sweep import Sweep
 from gaitlab.types import ClipSpec

@@ -13,7 +13,7 @@ import torch
 
 from gaitlab.config import override
 from gaitlab.data.shards import DataConfig
-from gaitlab.evaluation.protocol import Distance
+from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig
 from gaitlab.interop.opengait.benchmarks import CROSS, INDOOR, data_set, ingest_line, protocol_of
