@@ -146,7 +146,8 @@ def test_a_method_says_what_it_embeds() -> None:
         def clips(self) -> dict[str, ClipSpec]:
             return {"camera": ClipSpec(), "lidar": ClipSpec(modality="range", frames=10)}
 
-    assert set(Two().test_clips()) == {"camera", "lidar"}
+    assert Two().embeds() == (("camera",), ("lidar",)), "each by itself"
+    assert set(Two().test_clips()) == {"camera"}, "the first, where nobody says"
     assert Two().test_clips("range") == {"lidar": ClipSpec(modality="range").whole()}
     with pytest.raises(ValueError, match="Two embeds silhouette and range only; a test asks it for skeleton"):
         Two().test_clips("skeleton")
