@@ -46,7 +46,7 @@ def test_the_embedder_alone_unless_baselines_are_asked_for(tiny_store: Store, mo
     expected = evaluate(Noise().embed(tiny_store, rows, None), tiny_store.index.iloc[rows], WALKERS, distance="cosine")
     beside = WALKERS.test(Noise(), tiny_store, learn_from=())
     for name in ("chance", "classical"):
-        monkeypatch.setattr(f"gaitlab.evaluation.sought.{name}", lambda *_: pytest.fail("a baseline was computed"))
+        monkeypatch.setattr(f"gaitlab.evaluation.retrieval_protocol.{name}", lambda *_: pytest.fail("a baseline was computed"))
     alone = WALKERS.test(Noise(), tiny_store)
     assert alone.rank1.index.tolist() == [("walkers", "noise")]
     assert beside.rank1.index.tolist() == [("walkers", label) for label in ("chance", "GEI", "GEI + LDA", "noise")]
