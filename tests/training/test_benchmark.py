@@ -176,7 +176,7 @@ def test_other_ranks_and_scores_show_nothing(
     asked, method, run, kept = tiny
     first = report(asked, method, store, asked_for, run, NoTracker())
     capsys.readouterr()
-    for name in ("sought.chance", "sought.classical", "classification.commonest", "submission.submit"):
+    for name in ("retrieval_protocol.chance", "retrieval_protocol.classical", "classification.commonest", "submission.submit"):
         monkeypatch.setattr(f"gaitlab.evaluation.{name}", lambda *_, **__: pytest.fail("more than the headline was computed"))
     whole, second = (LocalRun(lambda: run.folder, device=run.device) for _ in range(2))
     monkeypatch.setattr(benchmark, "embed", lambda method, store, rows, clips, _: embed(method, store, rows, clips, whole))
