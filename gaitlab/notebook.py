@@ -19,7 +19,7 @@ from gaitlab.evaluation.result import Result
 from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol
 from gaitlab.experiment import Experiment
 from gaitlab.launch import local
-from gaitlab.modules import import_modules
+from gaitlab.modules import import_kept
 from gaitlab.runs.folder import run_named
 from gaitlab.runs.summary import Summary
 from gaitlab.training.network import Network
@@ -32,7 +32,7 @@ def open_run(run: str | Path, *, modality: Modality | None = None, device: str |
     modality: what it sees, if it can see several. device: the GPU, if there is one, when not given.
     modules: with classes of your own, for a run that lies elsewhere than in gaitlab's home. ValueError if there is no such run.
     """
-    import_modules(modules)
+    import_kept(modules)
     return Network(run_named(str(run)), modality=modality, device=torch.device(device) if device else None)
 
 

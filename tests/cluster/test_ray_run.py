@@ -76,7 +76,7 @@ def test_killed_driver_resumes_to_the_same_numbers(ten_steps: str, cluster: Clus
     driver.wait(30)
     driver.stdout.close()
     assert run_id, "".join(seen)
-    assert not psutil.wait_procs(servers, 30)[1], "Ray's processes do not notice that their driver is gone"
+    assert not psutil.wait_procs(servers, 180)[1], "Ray's processes do not notice that their driver is gone"
     again = pipeline("supervised.py", "--resume", run_id, **cluster.env)
     assert again.returncode == 0, again.stdout + again.stderr
     output = strip_worker_prefix(again.stdout)
