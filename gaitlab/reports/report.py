@@ -18,7 +18,7 @@ from gaitlab.reports.search_tables import search_tables
 from gaitlab.reports.table import Table, short_commit
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Sweep
-from gaitlab.tracking.origins import UNKNOWN
+from gaitlab.tracking.origins import UNKNOWN, Origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def _ablation_report(sweep: Sweep, result: AblationResult, study: Study) -> Repo
         figures=figures.ablation_figures(result),
         notes=[*result.notes, *lacking],
         rows=rows,
-        facts=_facts(sweep, [run.origin.commit for run in result.runs], [run.origin.hardware for run in result.runs]),
+        facts=_facts(sweep, [run.origin for run in result.runs]),
         command=study.command,
     )
 
@@ -100,7 +100,6 @@ def _search_report(sweep: Sweep, result: SearchResult, study: Study) -> Report:
     ]
     goals = ", ".join(f"{'most' if goal.goal == 'maximize' else 'least'} {goal.metric}" for goal in result.goals)
     early = f", {len(result.stopped)} stopped early" if result.stopped else ""
-    origins = list(result.origins.values())
     return Report(
         name=sweep.name,
         title=result.title,
@@ -109,15 +108,15 @@ def _search_report(sweep: Sweep, result: SearchResult, study: Study) -> Report:
         figures=figures.search_figures(result),
         notes=result.notes,
         rows=rows,
-        facts=_facts(sweep, [origin.commit for origin in origins], [origin.hardware for origin in origins]),
+        facts=_facts(sweep, list(result.origins.values())),
         command=study.command,
     )
 
 
-def _facts(sweep: Sweep, commits: Sequence[str], hardware: Sequence[str]) -> dict[str, str]:
+def _facts(sweep: Sweep, origins: Sequence[Origin]) -> dict[str, str]:
     config = sha256(json.dumps(to_dict(sweep), sort_keys=True).encode()).hexdigest()[:12]
     return {
         "sweep": f"{sweep.name}, config {config}, base {sweep.base.name}",
-        "commit": ", ".join(dict.fromkeys(short_commit(commit) for commit in commits)) or UNKNOWN,
-        "hardware": "; ".join(dict.fromkeys(hardware)) or UNKNOWN,
+        "commit": ", ".join(dict.fromkeys(short_commit(origin.commit) for origin in origins)) or UNKNOWN,
+        "hardware": "; ".join(dict.fromkeys(origin.hardware for origin in origins)) or UNKNOWN,
     }
