@@ -15,7 +15,7 @@ from gaitlab.backbones.plain import PlainConfig
 from gaitlab.backbones.skeletongaitpp import SkeletonGaitPPConfig
 from gaitlab.backbones.smplgait import SMPLGaitConfig
 from gaitlab.data.shards import DataConfig
-from gaitlab.experiment import Benchmark, Experiment, InitConfig, OptimConfig, TrainConfig
+from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig, Transfer, parts
 from gaitlab.method import MethodConfig
 from gaitlab.methods.gaitssb import GaitSSBConfig, GaitSSBFinetuneConfig
 from gaitlab.methods.supervised import SupervisedConfig
@@ -173,8 +173,8 @@ GAITSSB_GAITLU = Experiment(
 
 GAITSSB_CASIA_B = replace(
     _published("gaitssb", "casia-b", GaitSSBFinetuneConfig(), 8, 16, replace(_sgd(6, 8, 10), least_lr=1e-4), 12),
-    init=InitConfig(parts=("backbone", "projector")),
+    init=(Transfer(of=GAITSSB_GAITLU, parts=parts("backbone", "projector")),),
 )
-"""Fine-tuning; it wants the pretraining's run: `--init.run RUN_ID`."""
+"""Fine-tuning; the pretraining is run first, unless `--init RUN` names one."""
 
 ALL = {experiment.name: experiment for experiment in (DEMO, *_PUBLISHED, GAITSSB_GAITLU, GAITSSB_CASIA_B)}

@@ -32,6 +32,8 @@ class Command:
     experiment: Annotated[Experiment, tyro.conf.arg(name="")]
     resume: str | None = None
     """Run id to go on with ("last": this experiment's newest run); its own config is taken unless you name an experiment."""
+    fresh: bool = False
+    """Train anew, though a run of the same config, data, seed and code is there; else that one goes on, or is shown."""
     tracking: bool = True
     """--no-tracking leaves MLflow alone."""
     own: Own = ()
@@ -39,7 +41,7 @@ class Command:
 
     def launched(self, by: Callable[..., T]) -> T:
         """What `by`, one of `gaitlab.launch`, returns."""
-        return by(self.experiment, resume=self.resume, tracking=self.tracking)
+        return by(self.experiment, resume=self.resume, tracking=self.tracking, fresh=self.fresh)
 
 
 def parse(experiments: Mapping[str, Experiment], default: str, arguments: Sequence[str], about: str) -> Command:

@@ -12,7 +12,7 @@ import json
 import pkgutil
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -23,8 +23,17 @@ WINGS = ("methods", "backbones", "experiment", "evaluation", "data", "walkers", 
 """Modules and packages of gaitlab that hold configs, in the order in which a class that is not imported yet is looked for."""
 
 
+FREE: Mapping[str, Any] = {"decides": False}
+"""Metadata of a field that decides no number: `field(default=0, metadata=FREE)`."""
+
+
 class Config:
     """Base of everything that is stored by its class's name; a subclass is a frozen dataclass."""
+
+    @classmethod
+    def upgraded(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        """Fields as JSON that an older gaitlab wrote, as they are written today."""
+        return plain
 
 
 # -- values <-> JSON ---------------------------------------------------------------------------------------------------
@@ -69,7 +78,7 @@ def _read(plain: Any, hint: Any) -> Any:
         return {key: _read(item, of) for key, item in plain.items()}
     families = [arm for arm in arms if isinstance(arm, type) and issubclass(arm, Config)] or [Config]
     cls = _class(str(plain["kind"]), families)
-    known = _hints(cls)
+    plain, known = cls.upgraded(plain), _hints(cls)
     for key in plain:
         if key != "kind" and key not in known:
             raise ValueError(f"{cls.__name__} has no field {key!r}{nearest(key, known)}")
@@ -127,7 +136,7 @@ def _hints(cls: Any) -> dict[str, Any]:
 def fingerprint(value: Config) -> str:
     """12 hex digits of what differs from the classes' defaults, so that a field that gaitlab learns leaves every fingerprint as it was.
 
-    Fields whose metadata say `decides: False` do not count.
+    Fields that are FREE do not count.
     """
     return hashlib.sha256(json.dumps(_told(value), sort_keys=True).encode()).hexdigest()[:12]
 
@@ -136,7 +145,7 @@ def _told(value: Any) -> Any:
     """`to_dict` without defaults; 1.0 is 1."""
     if isinstance(value, Config):
         assert dataclasses.is_dataclass(value)
-        fields = [f for f in dataclasses.fields(value) if f.metadata.get("decides", True) and getattr(value, f.name) != _default(f)]
+        fields = [f for f in dataclasses.fields(value) if decides(f) and getattr(value, f.name) != _default(f)]
         return {"kind": type(value).__name__} | {f.name: _told(getattr(value, f.name)) for f in fields}
     if isinstance(value, (tuple, list)):
         return [_told(item) for item in value]
@@ -145,19 +154,29 @@ def _told(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else to_dict(value)
 
 
+def decides(field: "dataclasses.Field[Any]") -> bool:
+    """Whether the field decides a number."""
+    return bool(field.metadata.get("decides", True))
+
+
 def _default(field: "dataclasses.Field[Any]") -> Any:
     """MISSING where there is none."""
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Dotted path -> leaf, e.g. `optim.lr` -> 0.1; class names under `<path>.kind`."""
-    plain = to_dict(value)
+    """Dotted path -> leaf, e.g. `optim.lr` -> 0.1, `init.0.of` -> a run's id; class names under `<path>.kind`."""
+    return _leaves(to_dict(value), prefix)
+
+
+def _leaves(plain: Any, prefix: str) -> dict[str, Any]:
+    if isinstance(plain, list) and any(isinstance(item, dict) for item in plain):
+        plain = {str(i): item for i, item in enumerate(plain)}
     if not isinstance(plain, dict):
         return {prefix: plain}
     out: dict[str, Any] = {}
     for key, item in plain.items():
-        out |= flatten(item, f"{prefix}.{key}" if prefix else key)
+        out |= _leaves(item, f"{prefix}.{key}" if prefix else key)
     return out
 
 
@@ -170,28 +189,76 @@ def differences(ours: Any, theirs: Any) -> list[str]:
     ]
 
 
+def deciding(value: T) -> T:
+    """A copy whose FREE fields have their defaults, or "" where there is none: two that are equal end in the same numbers."""
+    if isinstance(value, tuple):
+        return tuple(deciding(item) for item in value)  # type: ignore[return-value]
+    if not isinstance(value, Config):
+        return value
+    assert dataclasses.is_dataclass(value)
+    kept: dict[str, Any] = {f.name: deciding(getattr(value, f.name)) for f in dataclasses.fields(value) if decides(f)}
+    freed = {f.name: "" if _default(f) is dataclasses.MISSING else _default(f) for f in dataclasses.fields(value) if not decides(f)}
+    return dataclasses.replace(value, **kept, **freed)
+
+
 # -- overriding --------------------------------------------------------------------------------------------------------
 
 
 def override(value: T, changes: Mapping[str, Any]) -> T:
     """A copy with `changes` (dotted path -> new value) applied; a wrong path or type is a ValueError that suggests the right one."""
     for path, new in changes.items():
-        value = _override_one(value, path.split("."), new, path)
+        value = _override_one(value, type(value), path.split("."), new, path)
     return value
 
 
-def _override_one(value: Any, keys: list[str], new: Any, path: str) -> Any:
+def value_at(value: Any, path: str) -> Any:
+    """What lies at a dotted path, e.g. `method.recogniser` or `init.0.of`. ValueError for a wrong one."""
+    for key in path.split("."):
+        if isinstance(value, tuple):
+            value = value[_place(value, key, path)]
+        elif dataclasses.is_dataclass(value) and key in _hints(value.__class__):
+            value = getattr(value, key)
+        else:
+            known = _hints(value.__class__) if dataclasses.is_dataclass(value) else {}
+            raise ValueError(f"unknown field {path!r}: {type(value).__name__} has no {key!r}{nearest(key, known)}")
+    return value
+
+
+def _override_one(value: Any, hint: Any, keys: Sequence[str], new: Any, path: str) -> Any:
+    """`value`, which a field of the type `hint` holds, with `new` at the keys."""
+    if not keys:
+        return _checked(new, hint, path)
+    key, rest = keys[0], keys[1:]
+    if isinstance(value, tuple):
+        place = _place(value, key, path)
+        return (*value[:place], _override_one(value[place], _of_item(hint, place), rest, new, path), *value[place + 1 :])
+    if isinstance(value, Mapping):
+        return {**value, ".".join(keys): _checked(new, _of_item(hint, 0), path)}
     if not dataclasses.is_dataclass(value):
         raise ValueError(f"{path!r} goes below a plain value ({value!r})")
-    kind: Any = type(value)
-    hints = _hints(kind)
-    if keys[0] not in hints:
-        raise ValueError(f"unknown field {path!r}: {kind.__name__} has no {keys[0]!r}{nearest(keys[0], hints)}")
-    if len(keys) > 1:
-        new = _override_one(getattr(value, keys[0]), keys[1:], new, path)
-    else:
-        new = _checked(new, hints[keys[0]], path)
-    return dataclasses.replace(value, **{keys[0]: new})  # type: ignore[type-var]
+    hints = _hints(value.__class__)
+    if key not in hints:
+        raise ValueError(f"unknown field {path!r}: {type(value).__name__} has no {key!r}{nearest(key, hints)}")
+    changed = _override_one(getattr(value, key), hints[key], rest, new, path)
+    return dataclasses.replace(value, **{key: changed})  # type: ignore[type-var]
+
+
+def _place(items: tuple[Any, ...], key: str, path: str) -> int:
+    if key.isdigit() and int(key) < len(items):
+        return int(key)
+    there = f"0 to {len(items) - 1}" if items else "none"
+    raise ValueError(f"unknown field {path!r}: there is no {key!r} of it; there are {there}")
+
+
+def _of_item(hint: Any, place: int) -> Any:
+    """Type of what a field of the type `hint`, a tuple or a mapping, holds at a place."""
+    for arm in typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,):
+        origin, args = typing.get_origin(arm), typing.get_args(arm)
+        if origin is tuple:
+            return args[0] if args[-1] is Ellipsis else args[place]
+        if origin is Mapping:
+            return args[1]
+    return Any
 
 
 def _checked(new: Any, hint: Any, path: str) -> Any:

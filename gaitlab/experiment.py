@@ -3,10 +3,11 @@
 `experiments/` holds the values; the command line, sweeps and tests all change them through `gaitlab.config.override`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from gaitlab.config import Config, at_least
+from gaitlab.config import FREE, Config, at_least
 from gaitlab.data.shards import DataConfig
 from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.method import MethodConfig
@@ -59,11 +60,11 @@ class TrainConfig(Config):
     """Parts that a batch is computed in; the losses still see the whole batch (gradient caching)."""
     evaluate_every: int = 0
     """Steps between evaluations on the validation split; 0 = only at the end, and no best checkpoint."""
-    checkpoint_every: int = 1000
-    log_every: int = 50
-    look_every: int = 500
+    checkpoint_every: int = field(default=1000, metadata=FREE)
+    log_every: int = field(default=50, metadata=FREE)
+    look_every: int = field(default=500, metadata=FREE)
     """Steps between pictures of the method at work, where it has some; 0 = never, else also at the last step."""
-    keep: int = 2
+    keep: int = field(default=2, metadata=FREE)
     """Newest checkpoints that are kept besides the best."""
     max_bad_steps: int = 20
     """Non-finite steps that are skipped in a row before the run gives up."""
@@ -87,37 +88,59 @@ class ScaleConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InitConfig(Config):
-    """Weights that training starts from."""
+class Transfer(Config):
+    """Parts of a trained network in another one, from its first step on."""
 
-    run: str | None = None
-    """Run id, or a folder with checkpoints."""
-    parts: tuple[str, ...] = ()
-    """Parts of the network that are taken from there, e.g. backbone head; they must fit in every tensor. None: start afresh."""
+    of: "Experiment | str"
+    """What trained it: an experiment, which is run first where no finished run of it is there; or a run's id, a folder with checkpoints, or
+    one of them."""
+    parts: Mapping[str, str]
+    """Part there -> its place here, e.g. {"backbone": "student.backbone"}; they must fit in every tensor. "" is the whole network."""
+    lr_ratio: float = 1.0
+    """Times the rate that the method gives the part; 0 freezes it (`gaitlab.nn.frozen`)."""
+
+    def __post_init__(self) -> None:
+        if not self.parts or self.lr_ratio < 0:
+            raise ValueError(f"a transfer takes at least one part, at a rate of 0 or more; it has {dict(self.parts)} and {self.lr_ratio}")
+
+
+def parts(*names: str) -> dict[str, str]:
+    """Parts that keep their places."""
+    return {name: name for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(Config):
     """Everything that decides a number in a table, except the code."""
 
-    name: str
+    name: str = field(metadata=FREE)
     method: MethodConfig
     data: DataConfig
-    init: InitConfig = field(default_factory=InitConfig)
+    init: tuple[Transfer, ...] = ()
+    """What it stands on. An experiment in there keeps its own seed, so that rows and seeds share its run."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     benchmarks: tuple[Benchmark, ...] = ()
     """Every one becomes a table."""
     validation: str | AnyProtocol | None = None
     """Protocol on the validation split that picks the best checkpoint."""
-    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    scale: ScaleConfig = field(default_factory=ScaleConfig, metadata=FREE)
     seed: int = 0
-    modules: tuple[str, ...] = field(default=(), metadata={"decides": False})
+    modules: tuple[str, ...] = field(default=(), metadata=FREE)
     """Modules with classes of your own that this is made of (`gaitlab.modules`); those of its classes need not be named."""
 
     def __post_init__(self) -> None:
         at_least(0, self, "seed")
         object.__setattr__(self, "modules", tuple(sorted({*self.modules, *modules_of(self)})))
+
+    @classmethod
+    def upgraded(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        """Before 2026-12 `init` was one run's id and the names of parts."""
+        init = plain.get("init")
+        if not isinstance(init, dict):
+            return plain
+        one = {"kind": "Transfer", "of": init.get("run"), "parts": parts(*init.get("parts", ()))}
+        return plain | {"init": [one] if init.get("run") else []}
 
     @property
     def batch_size(self) -> int:

@@ -1,90 +1,111 @@
-"""Start a run: in this process, as one of torchrun's, or on Ray. All three end in `training.fit`."""
+"""Start a run, in this process, as one of torchrun's, or on Ray; or a sweep of them, here or on Ray. All end in `training.fit`."""
 
-import os
-import shlex
-import sys
 from dataclasses import replace
-from pathlib import Path
 
+from gaitlab.data.ingest import ShardMap
+from gaitlab.data.shards import open_data
+from gaitlab.ensure import Here, ensure, tracker_of
 from gaitlab.experiment import Experiment
-from gaitlab.runs import checkpoint
-from gaitlab.runs.folder import keep_config, run_folder
+from gaitlab.home import home
+from gaitlab.reports.report import Report
+from gaitlab.reports.report_files import log_report
 from gaitlab.runs.summary import Summary
-from gaitlab.tracking.mlflow_store import without_password
-from gaitlab.tracking.runs import MlflowTracker, NoTracker
-from gaitlab.training.fit import fit
-from gaitlab.training.interrupt import Interrupted
-from gaitlab.training.ready import Ready, prepare
-from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
+from gaitlab.sweeps.here import run_here
+from gaitlab.sweeps.job import Task
+from gaitlab.sweeps.progress import Progress
+from gaitlab.sweeps.study import Study
+from gaitlab.sweeps.sweep import Sweep, experiments
+from gaitlab.sweeps.trials import Job, Trials, stands_on
+from gaitlab.sweeps.winner import register_winner
+from gaitlab.training.ready import prepare
+from gaitlab.training.transfer import check_transfers
 
 
-def local(experiment: Experiment, *, resume: str | None = None, tracking: bool = True) -> Summary:
+def local(experiment: Experiment, *, resume: str | None = None, tracking: bool = True, fresh: bool = False) -> Summary:
     """Train and test here, without Ray: one process, or one per device under torchrun. Returns what `fit` did.
 
-    resume: id of the run to go on with. tracking: False leaves MLflow alone.
+    What the experiment stands on is trained first. A run of the same config, data, seed and code (`runs.book`) is gone on with where it
+    stands, or its outcome is returned; `fresh` trains anew, `resume` is the id of a run to go on with. tracking: False: no MLflow.
     """
-    if under_torchrun():
-        ids: list[str] = []
-        run: LocalRun = TorchrunRun(lambda: run_folder(ids[0]), keep=experiment.train.keep)
-    else:
-        run = LocalRun(lambda: _announced(experiment, tracker), keep=experiment.train.keep)
-    ready = prepare(experiment, run.world, resume=resume is not None)
-    with _tracker(ready, resume, tracking and run.rank == 0) as tracker:
-        if under_torchrun():
-            ids += run.gather(tracker.run_id)
-            if run.rank == 0:
-                _announced(experiment, tracker)
-        try:
-            summary = fit(ready, run, tracker, resume=resume is not None)
-        except Interrupted as stop:
-            if run.rank > 0:
-                sys.exit(130)
-            tracker.finish("KILLED")
-            raise Interrupted(stop.step, resume_line(tracker.run_id)) from None
-        if run.rank == 0:
-            _farewell(summary, tracker)
-    return replace(summary, run=tracker.run_id)
+    return ensure(experiment, Here(), resume=resume, tracking=tracking, fresh=fresh)
 
 
-def on_ray(experiment: Experiment, *, resume: str | None = None, tracking: bool = True) -> Summary:
-    """Train and test on Ray's workers; this process only waits. Joins the cluster of RAY_ADDRESS or starts one here."""
+def on_ray(experiment: Experiment, *, resume: str | None = None, tracking: bool = True, fresh: bool = False) -> Summary:
+    """The same on Ray's workers; this process only waits. Joins the cluster of RAY_ADDRESS or starts one here."""
     from gaitlab.cluster.connect import start_ray
-    from gaitlab.cluster.ingest import ray_map
-    from gaitlab.cluster.run import train_on_workers
+    from gaitlab.cluster.run import OnRay
 
     start_ray()
-    ready = prepare(experiment, experiment.scale.workers, resume=resume is not None, ingest=ray_map)
-    if resume and (state := checkpoint.newest(run_folder(resume))):
-        checkpoint.check_same(state, experiment, ready.store.hash, "the run's checkpoint")
-    with _tracker(ready, resume, tracking, system_metrics=False) as tracker:
-        _announced(experiment, tracker)
-        summary = train_on_workers(ready, run_id=tracker.run_id, tracking_uri=tracker.uri or None, resume=resume is not None)
-        _farewell(summary, tracker)
-    return replace(summary, run=tracker.run_id)
+    return ensure(experiment, OnRay(), resume=resume, tracking=tracking, fresh=fresh)
 
 
-def resume_line(run_id: str) -> str:
-    """What to type to go on with a run."""
-    if "__file__" not in vars(sys.modules["__main__"]):  # a notebook
-        return f"resume with: gaitlab.train(experiment, resume={run_id!r})"
-    torchrun = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", "1")]
-    start = torchrun if under_torchrun() else ["python"]
-    untracked = ["--no-tracking"] if run_id.startswith(NoTracker.PREFIX) else []
-    return f"resume with: {shlex.join([*start, sys.argv[0], '--resume', run_id, *untracked])}"
+def run_sweep(
+    sweep: Sweep,
+    *,
+    here: bool = False,
+    processes: int = 1,
+    minutes: float | None = None,
+    typed: str = "",
+    storage: str | None = None,
+    concurrency: int | None = None,
+    retry: bool = False,
+    fresh: bool = False,
+    tracking: bool = True,
+) -> tuple[Study, Report | None]:
+    """Run what is left of the sweep; returns its study, closed, and what it came to, None where nothing is finished.
 
+    here: in `processes` at a time on this machine, for so many minutes at most, without Ray; else on Ray Tune, `concurrency` trials at a
+    time, as many as have room now if not given. typed: what was said to `pipelines/sweep.py`, to be told to whoever asks how to go on.
+    retry: failed trials run again. fresh: runs that others have finished are repeated. ValueError, before anything starts, for whatever can
+    be known without training: paths, types, data, parts that do not fit, room, a choice by test identities.
+    """
+    planned = list(experiments(sweep))
+    for experiment in planned:
+        check_transfers(experiment)
+    ingest: ShardMap | None = None
+    tags = {"sweep": sweep.name}
+    places = processes
+    if not here:
+        import ray
 
-def _tracker(ready: Ready, resume: str | None, tracking: bool, *, system_metrics: bool = True) -> MlflowTracker | NoTracker:
-    if not tracking:
-        return NoTracker(resume)
-    return MlflowTracker.start(ready.experiment, data_hash=ready.store.hash, run_id=resume, system_metrics=system_metrics)
+        from gaitlab.cluster.connect import start_ray
+        from gaitlab.cluster.ingest import ray_map
+        from gaitlab.cluster.sweep import room
 
+        start_ray()
+        ingest, places = ray_map, concurrency or room(sweep.base.scale)
+        tags["ray_job"] = ray.get_runtime_context().get_job_id()
+    for experiment in (each for of in planned for each in (*stands_on(of), of)):
+        prepare(experiment, experiment.scale.workers, ingest=ingest)
+    study = Study.open(sweep, storage)
+    content = None
+    try:
+        study.typed(typed)
+        if retry:
+            study.retry_failed()
+        base = replace(sweep.base, name=sweep.name)
+        hash_ = open_data(sweep.base.data).hash
+        with tracker_of(base, hash_, run_id=study.parent, token=study.token, tags=tags, tracking=tracking, watches=False) as parent:
+            if study.parent is None:
+                study.parent = parent.run_id
+            trials = Trials(study, parent, Progress(sweep, places), places, fresh=fresh)
 
-def _announced(experiment: Experiment, tracker: MlflowTracker | NoTracker) -> Path:
-    print(f"run {tracker.run_id}; if it is cut short, {resume_line(tracker.run_id)}", flush=True)
-    return keep_config(experiment, tracker.folder)
+            def task(job: Job) -> Task:
+                of = tags if job.number is None else {**tags, "trial": str(job.number)}
+                return Task.of(job, home(), of, parent.run_id if tracking else "", parent.uri, study.command)
 
+            print(f"{sweep.name}: {len(study.trials()) if sweep.rows else sweep.trials} trials, {places} at a time", flush=True)
+            if here:
+                run_here(trials, task, minutes=minutes)
+            else:
+                from gaitlab.cluster.sweep import run_on_tune
 
-def _farewell(summary: Summary, tracker: MlflowTracker | NoTracker) -> None:
-    print(f"\n{summary.text()}")
-    if tracker.uri:
-        print(f"\nlook at the run with: {tracker.how_to_open()}\nMLflow store: {without_password(tracker.uri)}", flush=True)
+                run_on_tune(trials, task)
+            if any(trial.state == "COMPLETE" for trial in study.trials()):
+                content = log_report(sweep, study, parent)
+            if tracking and (said := register_winner(study)):
+                print(said, flush=True)
+            print(f"look at it with: {parent.how_to_open()}", flush=True)
+    finally:
+        study.close()
+    return study, content

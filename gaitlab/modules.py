@@ -41,21 +41,22 @@ def offered(modules: Sequence[ModuleType], what: str) -> dict[str, Any]:
 
 def modules_of(value: Any) -> tuple[str, ...]:
     """Modules of the config classes inside `value` that are not gaitlab's, sorted."""
-    return tuple(sorted({name for name in _modules(value) if name.split(".")[0] not in OURS}))
+    return tuple(sorted({name for name in classes_modules(value) if name.split(".")[0] not in OURS}))
 
 
-def _modules(value: Any) -> Iterator[str]:
+def classes_modules(value: Any) -> Iterator[str]:
+    """Modules of the config classes inside `value`."""
     if isinstance(value, Config):
         assert is_dataclass(value)
         yield type(value).__module__
         for field in fields(value):
-            yield from _modules(getattr(value, field.name))
+            yield from classes_modules(getattr(value, field.name))
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _modules(item)
+            yield from classes_modules(item)
     elif isinstance(value, (tuple, list)):
         for item in value:
-            yield from _modules(item)
+            yield from classes_modules(item)
 
 
 def _imported(name: str) -> ModuleType:

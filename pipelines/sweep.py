@@ -1,7 +1,7 @@
 """Run a sweep to its end: `python pipelines/sweep.py NAME [--base.field.path value ...]`; without a name, what there is.
 
 Killed and started again it goes on: no finished trial is repeated. The same line runs on a cluster:
-`ray job submit --address URL --working-dir . -- python pipelines/sweep.py NAME`.
+`ray job submit --address URL --working-dir . -- python pipelines/sweep.py NAME`; and `--here` on a machine without Ray.
 """
 
 import shlex
@@ -42,7 +42,15 @@ class Command:
     retry_failed: bool = False
     """Failed trials run again."""
     fresh: bool = False
-    """Runs that other sweeps have finished are repeated."""
+    """Runs that others have finished are repeated."""
+    here: bool = False
+    """On this machine, without Ray."""
+    processes: int = 1
+    """--here: trials at a time; threads and GPUs are divided among them."""
+    minutes: float | None = None
+    """--here: stop after so long, with everything resumable."""
+    tracking: bool = True
+    """--no-tracking leaves MLflow alone."""
     own: Own = ()
     """Module with sweeps or methods of your own; several may be given."""
 
@@ -71,18 +79,25 @@ def main() -> None:
         print(f"{__doc__}\nsweeps:\n" + "\n".join(catalogue()))
         return
     sweep, command = parse(sys.argv[1:])
-    from gaitlab.cluster.sweep import run_sweep
+    from gaitlab.launch import run_sweep
     from gaitlab.reports.report import sweep_report
     from gaitlab.reports.table import markdown
 
     study, report = run_sweep(
         sweep,
+        here=command.here,
+        processes=command.processes,
+        minutes=command.minutes,
+        tracking=command.tracking,
         typed=shlex.join(word for word in sys.argv[1:] if word not in ("--retry-failed", "--fresh")),
         storage=command.storage,
         concurrency=command.concurrency,
         retry=command.retry_failed,
         fresh=command.fresh,
     )
+    if report is None and command.minutes:
+        print(f"nothing is finished yet; to go on: {study.command}")
+        return
     print("\n\n".join(markdown(table) for table in (report or sweep_report(sweep, study)).tables[:2]))
     print(f"\nfiles of it: python pipelines/report.py {sweep.name}" + (f" --storage {command.storage}" if command.storage else ""))
 

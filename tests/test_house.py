@@ -22,6 +22,7 @@ FLOORS = (
     {"runs"},
     {"training"},
     {"tracking", "interop"},
+    {"ensure"},
     {"sweeps"},
     {"reports"},
     {"cluster"},

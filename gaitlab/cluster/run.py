@@ -15,8 +15,13 @@ import ray.train.torch
 
 from gaitlab.cluster.connect import start_ray
 from gaitlab.cluster.feed import RayFeed
+from gaitlab.cluster.ingest import ray_map
+from gaitlab.data.ingest import ShardMap
+from gaitlab.ensure import AnyTracker
+from gaitlab.experiment import Experiment
 from gaitlab.home import home
 from gaitlab.runs import checkpoint
+from gaitlab.runs.folder import run_folder
 from gaitlab.runs.summary import Summary
 from gaitlab.training.ready import Ready
 from gaitlab.training.run import LocalRun
@@ -76,6 +81,22 @@ class RayRun(LocalRun):
             return checkpoint.newest(Path(folder))
 
 
+class OnRay:
+    """Where `ensure` has runs trained: on Ray's workers. callbacks: of Ray Train's run, e.g. one that tells Tune what is reported."""
+
+    def __init__(self, callbacks: Sequence[Any] = ()) -> None:
+        self.ingest: ShardMap | None = ray_map
+        self._callbacks = callbacks
+
+    def processes(self, experiment: Experiment) -> int:
+        return experiment.scale.workers
+
+    def train(self, ready: Ready, tracker: AnyTracker, *, resume: bool) -> Summary:
+        if resume and (state := checkpoint.newest(run_folder(tracker.run_id))):
+            checkpoint.check_same(state, ready.experiment, ready.store.hash, "the run's checkpoint")
+        return train_on_workers(ready, run_id=tracker.run_id, tracking_uri=tracker.uri or None, resume=resume, callbacks=self._callbacks)
+
+
 def train_on_workers(ready: Ready, *, run_id: str, tracking_uri: str | None, resume: bool, callbacks: Sequence[Any] = ()) -> Summary:
     """Train and test on Ray's workers; returns what `fit` returned on rank 0.
 
@@ -123,7 +144,6 @@ def train_on_workers(ready: Ready, *, run_id: str, tracking_uri: str | None, res
 def _worker(config: dict[str, Any]) -> Summary:
     """What each worker runs: the very `fit` of a local run."""
     os.environ["GAITLAB_HOME"] = config["home"]
-    from gaitlab.runs.folder import run_folder
     from gaitlab.tracking.runs import MlflowTracker, NoTracker
     from gaitlab.training.fit import fit
 

@@ -1,13 +1,13 @@
 """From an experiment's data config to an open store; the source is ingested first if nothing lies there yet."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock
 
-from gaitlab.config import Config, at_least
+from gaitlab.config import FREE, Config, at_least
 from gaitlab.data.draws import Draw
 from gaitlab.data.ingest import ShardMap, ingest, processes
 from gaitlab.data.schema import MANIFEST, read_manifest
@@ -20,9 +20,9 @@ from gaitlab.home import home
 class DataConfig(Config):
     """Where the walks lie and how a batch is drawn from them."""
 
-    root: str
+    root: str = field(metadata=FREE)
     """Folder of shards (what `pipelines/ingest.py` wrote). A relative path is looked for under $GAITLAB_HOME/data."""
-    make: SourceConfig | None = None
+    make: SourceConfig | None = field(default=None, metadata=FREE)
     """Source that is ingested into `root` when nothing lies there yet."""
     subjects_per_batch: int = 8
     """P: identities of a batch."""
@@ -30,7 +30,7 @@ class DataConfig(Config):
     """K: walks of each identity."""
     draw: Draw = "subjects"
     """subjects: P identities and K walks of each; walks: P x K walks whoever they are of, each once an epoch (training without labels)."""
-    feed: Literal["local", "ray"] = "local"
+    feed: Literal["local", "ray"] = field(default="local", metadata=FREE)
     """local: node-local memory map; ray: subjects packed as rows in Ray's object store, for data larger than a node."""
 
     def __post_init__(self) -> None:

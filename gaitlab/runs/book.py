@@ -1,31 +1,151 @@
-"""Runs that need no repeating: what was run once with this config and these data is a row of every sweep that asks for it.
+"""Runs are found by what they are: config, data, seed, and the code that decides numbers (`gaitlab.runs.code`).
 
-The last rows of the tables of levels, of fusions and of lambdas are one experiment: a run is decided by its config, its data and its
-seed, so they share one run.
+Each such thing has an entry, in the folder `book` of gaitlab's home, with the run that is or was of it. It is written before the run has an
+id, so that whoever asks for the same thing later goes on with the run that there is, wherever it was cut short; and it is locked while
+somebody works at it, so that two who ask at once train once.
 """
 
-from dataclasses import replace
+import contextlib
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from gaitlab.config import fingerprint
+from gaitlab.data.shards import open_data
 from gaitlab.experiment import Experiment
 from gaitlab.home import home, write_whole
-from gaitlab.runs.folder import read_outcome, run_folder
+from gaitlab.runs import checkpoint
+from gaitlab.runs.code import code_hash
+from gaitlab.runs.folder import has_config, newest_run, read_outcome, run_folder, run_named
+from gaitlab.runs.summary import Summary
+
+IDENTITY = "identity.json"
+"""In a run's folder: what it is of."""
+SAID_EVERY = 60.0
+"""Seconds between two lines of somebody who waits for another process."""
 
 
-def finished(experiment: Experiment, data_hash: str) -> str | None:
-    """Id of a finished run of this experiment, whatever it was called; None if there is none."""
-    book = _book(experiment, data_hash)
-    run = book.read_text() if book.exists() else ""
-    return run if run and read_outcome(run_folder(run)) is not None else None
+@dataclass(frozen=True)
+class Identity:
+    """What a run is a function of. config: fingerprint, the seed in it. data: hashes of what it learns from and is tested on.
+    below: keys of what it stands on. code: `runs.code`'s hash."""
+
+    config: str
+    data: tuple[str, ...]
+    below: tuple[str, ...]
+    code: str
+
+    @property
+    def key(self) -> str:
+        """24 hex digits of all four."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:24]
 
 
-def note_finished(experiment: Experiment, data_hash: str, run: str) -> None:
-    """Remember a finished run."""
-    book = _book(experiment, data_hash)
-    book.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(book, run)
+def identity(experiment: Experiment) -> Identity:
+    """Two names of one thing are one. Data that are not there are made. ValueError for a run that it stands on and that is not there."""
+    return Identity(
+        fingerprint(experiment),
+        (open_data(experiment.data).hash, *(open_data(test.data).hash for test in experiment.benchmarks if test.data)),
+        tuple(identity(t.of).key if isinstance(t.of, Experiment) else checkpoint.content(run_named(t.of)) for t in experiment.init),
+        code_hash(experiment),
+    )
 
 
-def _book(experiment: Experiment, data_hash: str) -> Path:
-    return home() / "sweeps" / "finished" / f"{fingerprint(replace(experiment, name=''))}-{data_hash[:12]}"
+@dataclass(frozen=True)
+class Entry:
+    """key: of an `Identity`. run: id of its run, "" before it has one. token: what the run is begun under, of this home alone.
+    parent: run of the sweep that it was begun for."""
+
+    key: str
+    run: str = ""
+    token: str = ""
+    parent: str = ""
+
+    @property
+    def outcome(self) -> Summary | None:
+        """What its run came to; None before the end."""
+        return read_outcome(run_folder(self.run)) if self.run else None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run to go on with."""
+        return bool(self.run) and has_config(run_folder(self.run))
+
+
+def look_up(key: str) -> Entry:
+    """The entry as it is; an empty one if nobody ever asked for it."""
+    file = _file(key)
+    return Entry(key, **json.loads(file.read_text())) if file.exists() else Entry(key)
+
+
+@contextlib.contextmanager
+def held(key: str, name: str, *, fresh: bool = False) -> Iterator[Entry]:
+    """The entry, which nobody else holds until the end of the block; a new one if there is none or `fresh`.
+
+    Waits for a process that has it, and says so. name: the experiment's.
+    """
+    lock, since, patience = FileLock(lock_file(key)), time.monotonic(), 0.0
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            run, patience = look_up(key).run or "that has no id yet", SAID_EVERY
+            print(f"{name}: another process trains it, run {run}; waiting, {time.monotonic() - since:.0f} s so far", flush=True)
+    try:
+        entry = look_up(key)
+        if fresh or not entry.token:
+            entry = Entry(key, token=uuid.uuid4().hex)
+            _write(entry)
+        yield entry
+    finally:
+        lock.release()
+
+
+def note_run(of: Identity, run: str, parent: str = "") -> None:
+    """A run has begun: its id into the entry, what it is of into its folder."""
+    _write(replace(look_up(of.key), run=run, parent=parent))
+    write_whole(run_folder(run) / IDENTITY, json.dumps(asdict(of), indent=1))
+
+
+def identity_of(run: str) -> Identity | None:
+    """What a run is of; None for one of before 2026-12."""
+    file = run_folder(run) / IDENTITY
+    if not file.exists():
+        return None
+    plain = json.loads(file.read_text())
+    return Identity(plain["config"], tuple(plain["data"]), tuple(plain["below"]), plain["code"])
+
+
+def with_other_code(of: Identity, name: str) -> str:
+    """The newest run of that name if it was cut short and nothing but its code is another, "" otherwise."""
+    run = newest_run(name)
+    known = identity_of(run) if run else None
+    if run is None or known is None or known == of or replace(known, code=of.code) != of or read_outcome(run_folder(run)):
+        return ""
+    return run
+
+
+def _write(entry: Entry) -> None:
+    write_whole(_file(entry.key), json.dumps({"run": entry.run, "token": entry.token, "parent": entry.parent}))
+
+
+def lock_file(key: str) -> Path:
+    """Held by whoever works at the entry's run."""
+    return _file(key).with_suffix(".lock")
+
+
+def log_file(key: str) -> Path:
+    """What a process prints that a sweep started for the entry."""
+    return _file(key).with_suffix(".log")
+
+
+def _file(key: str) -> Path:
+    folder = home() / "book"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{key}.json"

@@ -5,35 +5,23 @@ Every generator of a run is made anew from (seed, step), so that the pair is the
 function of the step. A run that is killed and resumed is therefore the run that was never killed, bit for bit.
 """
 
+import hashlib
 import json
 import os
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from gaitlab.config import differences, from_dict
+from gaitlab.config import deciding, differences, from_dict
 from gaitlab.experiment import Experiment
 
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{8})\.pt")
-# A resumed run may have another rhythm, another launcher and other tables; everything else decides the weights.
-_FREE = (
-    "name",
-    "modules",
-    "scale.",
-    "benchmarks",
-    "data.feed",
-    "data.root",
-    "data.make",
-    "train.keep",
-    "train.log_every",
-    "train.look_every",
-    "train.checkpoint_every",
-)
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
@@ -102,6 +90,26 @@ def at(folder: Path, step: int) -> dict[str, Any]:
     return read(found(folder).get(step, step_path(folder, step)))
 
 
+def chosen(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """File and content of the checkpoint that a run is known by: its best step, else its newest. ValueError if there is none."""
+    state = newest(folder)
+    if state is None:
+        raise ValueError(f"no checkpoint in {folder}")
+    if state["best"]["step"] not in (0, state["step"]):
+        state = at(folder, state["best"]["step"])
+    return found(folder)[state["step"]], state
+
+
+def content(folder: Path) -> str:
+    """Hash of the file of `chosen`."""
+    return sha256(chosen(folder)[0])
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def restore(method: nn.Module, weights: dict[str, Any], where: str) -> None:
     """Put `weights` into `method`. ValueError when they are of another network, as after a change of the code."""
     try:
@@ -122,8 +130,10 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
 
 
 def check_same(state: dict[str, Any], experiment: Experiment, data_hash: str, where: str) -> None:
-    """ValueError, field by field, unless the checkpoint continues this very experiment on this very data."""
-    differing = [line for line in differences(from_dict(json.loads(state["config"]), Experiment), experiment) if not line.startswith(_FREE)]
+    """ValueError, field by field, unless the checkpoint continues this very experiment on this very data; rhythm, launcher and tables may
+    be others."""
+    theirs, ours = (replace(deciding(of), benchmarks=()) for of in (from_dict(json.loads(state["config"]), Experiment), experiment))
+    differing = differences(theirs, ours)
     if state["data_hash"] != data_hash:
         differing.append(f"data: {state['data_hash'][:12]} -> {data_hash[:12]}")
     if differing:

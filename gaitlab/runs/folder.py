@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from gaitlab.config import from_dict, to_dict
 from gaitlab.experiment import Experiment
 from gaitlab.home import home, write_whole
@@ -72,11 +74,21 @@ def stored_experiment(plain: dict[str, Any], folder: Path) -> Experiment:
 def write_outcome(folder: Path, summary: Summary) -> None:
     """The figures into the run's folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / OUTCOME, json.dumps({"metrics": summary.metrics, "subjects": summary.subjects}, indent=1))
+    plain = {
+        "metrics": summary.metrics,
+        "subjects": summary.subjects,
+        "rank1": _table(summary.rank1),
+        "classes": _table(summary.classes),
+        "files": summary.files,
+        "headline": summary.headline,
+        "measure": summary.measure,
+    }
+    write_whole(folder / OUTCOME, json.dumps(plain, indent=1))
 
 
 def read_outcome(folder: Path) -> Summary | None:
-    """The figures that a run left; None if it is not finished. A value that JSON has no number for is NaN."""
+    """What `write_outcome` put there; None if the run is not finished. A value that JSON has no number for is NaN. Tables are newer
+    than 2026-11."""
     path = folder / OUTCOME
     if not path.exists():
         return None
@@ -85,9 +97,32 @@ def read_outcome(folder: Path) -> Summary | None:
         return Summary(
             metrics={str(k): float(v) if v is not None else math.nan for k, v in plain["metrics"].items()},
             subjects={p: {s: (float(a), float(b)) for s, (a, b) in of.items()} for p, of in plain["subjects"].items()},
+            rank1=_frame(plain.get("rank1")),
+            classes=_frame(plain.get("classes")),
+            files=tuple(plain.get("files", ())),
+            headline=float(plain.get("headline", math.nan)),
+            measure=str(plain.get("measure", "rank-1")),
+            run=folder.name,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it, and the run is tested again") from None
+
+
+def _table(frame: pd.DataFrame) -> dict[str, Any] | None:
+    """A table of `Summary` as JSON."""
+    if frame.empty:
+        return None
+    return {
+        "names": list(frame.index.names), "rows": list(frame.index), "columns": list(frame.columns), "values": frame.to_numpy().tolist(),
+    }  # fmt: skip
+
+
+def _frame(plain: dict[str, Any] | None) -> pd.DataFrame:
+    """Inverse of `_table`."""
+    if plain is None:
+        return pd.DataFrame()
+    rows = pd.MultiIndex.from_tuples([tuple(row) for row in plain["rows"]], names=plain["names"])
+    return pd.DataFrame(plain["values"], rows, plain["columns"], dtype=float)
 
 
 def _plain(path: Path) -> dict[str, Any]:

@@ -20,10 +20,11 @@ class Progress:
         """Whether nothing was printed for a minute."""
         return time.monotonic() - self._printed > 60
 
-    def show(self, trials: Sequence[Trial]) -> None:
-        """Print the line, if it is another one."""
+    def show(self, trials: Sequence[Trial], first: Sequence[str] = ()) -> None:
+        """Print the line, if it is another one. first: what is being trained that trials stand on."""
         self._printed = time.monotonic()
-        if (line := self.line(trials)) != self._line:
+        line = self.line(trials) + (f"; first {', '.join(first)}" if first else "")
+        if line != self._line:
             print(line, flush=True)
             self._line = line
 

@@ -48,6 +48,22 @@ class Trial:
     values: Sequence[float]
     seconds: float
 
+    @classmethod
+    def complete(cls, number: int, row: str, seed: int, run: str) -> "Trial":
+        """Of a run that was finished without a study."""
+        return cls(number=number, state="COMPLETE", row=row, seed=seed, point={}, run=run, cause="", values=(), seconds=0.0)
+
+
+@dataclass(frozen=True)
+class Told:
+    """Trials without a study, for a table. command: what to type for more."""
+
+    done: Sequence[Trial]
+    command: str
+
+    def trials(self) -> Sequence[Trial]:
+        return self.done
+
 
 def default_storage() -> str:
     """$GAITLAB_STUDIES, any SQL URL that Optuna takes, or the SQLite file in gaitlab's home."""
@@ -77,7 +93,7 @@ class Study:
             directions=[goal.goal for goal in sweep.goals],
             load_if_exists=True,
         )
-        study.sampler = _sampler(sweep, len(study.trials))
+        study.sampler, study.pruner = _sampler(sweep, len(study.trials)), _pruner(sweep)
         now, begun = to_dict(sweep), study.user_attrs.get("sweep")
         if begun and (changed := _changed(begun, now)):
             lock.release()
@@ -179,6 +195,10 @@ class Study:
         if len(self.sweep.goals) == 1:
             trial = optuna.Trial(self.optuna, self._id(number))
             trial.report(score, step)
+
+    def should_stop(self, number: int) -> bool:
+        """Whether the sweep's stopper has seen enough of the trial in what was `scored`."""
+        return self.sweep.stopper != "none" and optuna.Trial(self.optuna, self._id(number)).should_prune()
 
     def pruned(self, number: int) -> None:
         """Stopped early."""
@@ -291,6 +311,16 @@ def _sampler(sweep: Sweep, drawn: int) -> optuna.samplers.BaseSampler:
     if sweep.sampler == "nsgaii":
         return optuna.samplers.NSGAIISampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(8, max(3, sweep.trials // 3)), constant_liar=True)
+
+
+def _pruner(sweep: Sweep) -> optuna.pruners.BasePruner:
+    """For executors without a scheduler of their own."""
+    grace = sweep.grace or sweep.base.train.evaluate_every
+    if sweep.stopper == "asha":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=grace, reduction_factor=2)
+    if sweep.stopper == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=grace)
+    return optuna.pruners.NopPruner()
 
 
 def remembered(name: str, storage: str | None = None) -> Sweep | None:

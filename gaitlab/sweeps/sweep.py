@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from gaitlab.config import Config, override
+from gaitlab.config import Config, override, value_at
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, Experiment
 
@@ -138,21 +138,11 @@ def label(value: Any) -> str:
 def of_row(sweep: Sweep, row: str, seed: int) -> Experiment:
     """The experiment of a line of an ablation. ValueError names a wrong path or value."""
     try:
-        values = {path: _at(sweep.base, value.path) if isinstance(value, Same) else value for path, value in sweep.rows[row].items()}
+        values = {path: value_at(sweep.base, value.path) if isinstance(value, Same) else value for path, value in sweep.rows[row].items()}
         changed = override(sweep.base, values)
     except ValueError as error:
         raise ValueError(f"sweep {sweep.name}, row {row!r}: {error}") from None
     return replace(changed, name=row, seed=seed)
-
-
-def _at(experiment: Experiment, path: str) -> Any:
-    """The value at a dotted path."""
-    value: Any = experiment
-    for name in path.split("."):
-        if not hasattr(value, name):
-            raise ValueError(f"unknown field {path!r}: {type(value).__name__} has no {name!r}")
-        value = getattr(value, name)
-    return value
 
 
 def of_point(sweep: Sweep, number: int, point: Mapping[str, Any], seed: int) -> Experiment:

@@ -16,7 +16,7 @@ import io
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +43,7 @@ START_SECONDS = 10.0
 class MlflowTracker:
     """Opened by `MlflowTracker.start`; a context manager that finishes the run as FINISHED, KILLED (Ctrl-C) or FAILED."""
 
-    def __init__(self, delivery: Delivery, backlog: Backlog) -> None:
+    def __init__(self, delivery: Delivery, backlog: Backlog, begun: Callable[[str], None]) -> None:
         self.uri = delivery.uri
         self._delivery = delivery
         self._backlog = backlog
@@ -52,7 +52,7 @@ class MlflowTracker:
         self._sent = time.monotonic()
         self._sending: Future[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
-        self._begun = self._thread.submit(self._begin)
+        self._begun = self._thread.submit(self._begin, begun)
 
     @classmethod
     def start(
@@ -66,11 +66,13 @@ class MlflowTracker:
         tags: Mapping[str, str] = {},
         uri: str | None = None,
         system_metrics: bool = True,
+        begun: Callable[[str], None] = lambda run: None,
     ) -> "MlflowTracker":
         """Create a run named `experiment.name` (a child of the run `parent`), or reopen `run_id`. Returns at once.
 
         Reopened, steps that the run already has are dropped from `log`, so a resumed loop may repeat them. token: begun under one, a run
         is there once, however often it is begun: for a caller that may be killed before it has written down the new run's id.
+        begun: told the run's id as soon as it has one, in the tracker's thread.
         ValueError for a database whose driver is not installed.
         """
         store = mlflow_store.absolute(uri or mlflow_store.default_uri())
@@ -78,7 +80,7 @@ class MlflowTracker:
             token = run_id.removeprefix(OFFLINE)
         beginning = Beginning(experiment=experiment, data_hash=data_hash, parent=parent, tags=dict(tags), token=token or uuid.uuid4().hex)
         backlog = Backlog()
-        return cls(Delivery(store, beginning, backlog, run_id=run_id, watches=system_metrics), backlog)
+        return cls(Delivery(store, beginning, backlog, run_id=run_id, watches=system_metrics), backlog, begun)
 
     @property
     def run_id(self) -> str:
@@ -170,9 +172,11 @@ class MlflowTracker:
 
     # -- in the tracker's own thread --------------------------------------------------------------------------------------
 
-    def _begin(self) -> str:
+    def _begin(self, begun: Callable[[str], None]) -> str:
         self._wanted.wait(START_SECONDS)
-        return self._delivery.begin()
+        run = self._delivery.begin()
+        begun(run)
+        return run
 
     def _send(self) -> None:
         self._sent = time.monotonic()
@@ -185,8 +189,9 @@ class NoTracker:
     PREFIX = "untracked-"
     uri = ""
 
-    def __init__(self, run_id: str | None = None) -> None:
+    def __init__(self, run_id: str | None = None, *, begun: Callable[[str], None] = lambda run: None) -> None:
         self.run_id = run_id or f"{self.PREFIX}{uuid.uuid4().hex}"
+        begun(self.run_id)
 
     @property
     def folder(self) -> Path:

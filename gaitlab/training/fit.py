@@ -35,18 +35,13 @@ def fit(ready: Ready, run: Run, tracker: Tracker, *, resume: bool = False, block
     torch.manual_seed(experiment.seed)
     feed = make_feed(experiment, store, run, blocks)
     method = experiment.method.build(len(feed.subjects))
-    if run.rank == 0:
-        size = sum(p.numel() for p in method.parameters())
-        print(
-            f"{experiment.name}: {len(feed.subjects)} training subjects, {len(store.index)} walks, {size:,} parameters, "
-            f"{run.world} x {run.device.type}, {experiment.train.steps} steps of {experiment.batch_size} walks",
-            flush=True,
-        )
 
     def validate(network: Method) -> float:
         assert validation is not None
         return score(experiment, network, store, validation, run)
 
+    if run.rank == 0:
+        print(f"{experiment.name}: {len(feed.subjects)} training subjects, {len(store.index)} walks", flush=True)
     network = train(
         experiment, method, feed, run, tracker,
         data_hash=store.hash, validate=validate if validation else None, resume=resume,

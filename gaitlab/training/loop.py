@@ -26,7 +26,7 @@ from gaitlab.training.looks import look
 from gaitlab.training.optim import Optimisers, moving_average
 from gaitlab.training.precision import native_bfloat16, remark, resolved
 from gaitlab.training.progress import Steps
-from gaitlab.training.transfer import start_from
+from gaitlab.training.trained import copy, freeze, record, recorded, sources
 from gaitlab.types import Losses
 
 
@@ -55,10 +55,16 @@ def train(
     """
     config, device = experiment.train, run.device
     state = run.load() if resume else None
+    taken = sources(experiment) if state is None else recorded(state)
     if state is None:
-        start_from(method, experiment.init, run)
+        copy(method, experiment.init, taken, run)
+    freeze(method, experiment.init, taken, run)
+    if run.rank == 0:
+        size = sum(p.numel() for p in method.parameters())
+        print(f"{size:,} parameters, {run.world} x {device.type}, {config.steps} steps of {experiment.batch_size} walks", flush=True)
     module = run.wrap(method if config.accumulate == 1 else accumulate.CachedMethod(method))  # type: ignore[arg-type]
-    optimisers = Optimisers(experiment.optim, method, config.steps)
+    ratios = {place: t.lr_ratio for t in experiment.init if t.lr_ratio not in (0, 1) for place in t.parts.values()}
+    optimisers = Optimisers(experiment.optim, method, config.steps, ratios)
     averaged = moving_average(method, experiment.optim.ema) if experiment.optim.ema else None
     tested: Method = averaged.module if averaged else method  # type: ignore[assignment]
     native = all(run.gather(native_bfloat16(device)))
@@ -97,6 +103,7 @@ def train(
             "config": json.dumps(to_dict(experiment)),
             "data_hash": data_hash,
             "subjects": list(feed.subjects),
+            "sources": record(taken),
         }
         tracker.flush()  # a resumed run goes on behind this step, so its curves must reach it
         run.save(content, step, metrics, best.step or None)

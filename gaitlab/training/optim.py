@@ -2,6 +2,7 @@
 
 import bisect
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,16 +26,22 @@ def rate_factor(config: OptimConfig, step: int, steps: int) -> float:
 
 
 class Optimisers:
-    """All optimisers of a method as one: a group may name its own (`optimiser`), its rate (`lr`) or a `lr_ratio`."""
+    """All optimisers of a method as one: a group may name its own (`optimiser`), its rate (`lr`) or a `lr_ratio`.
 
-    def __init__(self, config: OptimConfig, method: Method, steps: int) -> None:
+    ratios: part of the method -> what its parameters' rates are multiplied by; of a part in a part, the inner one's.
+    """
+
+    def __init__(self, config: OptimConfig, method: Method, steps: int, ratios: Mapping[str, float] = {}) -> None:
         self.config, self.steps = config, steps
         by_name: dict[str, list[dict[str, Any]]] = {}
+        learnt, of = set(method.parameters()), _ratio_of(method, ratios)
         for group in method.param_groups():
             rate = group.get("lr", config.lr * group.get("lr_ratio", 1.0))
-            by_name.setdefault(group.get("optimiser", config.name), []).append(
-                {"params": list(group["params"]), "lr": rate, "base_lr": rate}
-            )
+            parameters = [p for p in group["params"] if p in learnt]
+            for ratio in dict.fromkeys(of.get(p, 1.0) for p in parameters):
+                by_name.setdefault(group.get("optimiser", config.name), []).append(
+                    {"params": [p for p in parameters if of.get(p, 1.0) == ratio], "lr": rate * ratio, "base_lr": rate * ratio}
+                )
         self.all: list[Optimizer] = [self._make(name, groups) for name, groups in by_name.items()]
         self.parameters: list[nn.Parameter] = [p for o in self.all for group in o.param_groups for p in group["params"]]
 
@@ -70,6 +77,11 @@ class Optimisers:
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
         for optimiser, state in zip(self.all, states, strict=True):
             optimiser.load_state_dict(state)
+
+
+def _ratio_of(method: Method, ratios: Mapping[str, float]) -> dict[nn.Parameter, float]:
+    inner_last = sorted(ratios, key=lambda part: part.count(".") + bool(part))
+    return {parameter: ratios[part] for part in inner_last for parameter in method.get_submodule(part).parameters()}
 
 
 def moving_average(method: Method, decay: float) -> AveragedModel:

@@ -14,7 +14,7 @@ from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.training.benchmark import check
-from gaitlab.training.transfer import check_transfer
+from gaitlab.training.transfer import check_people, check_transfers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def prepare(experiment: Experiment, world: int = 1, *, resume: bool = False, ing
     if from_dict(to_dict(experiment), Experiment) != experiment:
         raise ValueError(f"{experiment.name} would not be read again as it is written; let its configs hold plain values and configs only")
     if not resume:
-        check_transfer(experiment)
+        check_transfers(experiment)
     if experiment.train.accumulate > 1:
         with torch.device("meta"):
             kind = type(experiment.method.build(2))
@@ -55,4 +55,6 @@ def prepare(experiment: Experiment, world: int = 1, *, resume: bool = False, ing
     batch_rows(Subjects.of(store.index, "train"), data.draw, data.subjects_per_batch, data.walks_per_subject, experiment.seed, 0)
     for tested, p in [*tests, *([(store, validation)] if validation else [])]:
         check(experiment, tested, p)
+    if not resume:
+        check_people(experiment)
     return Ready(experiment=experiment, store=store, tests=tests, validation=validation)

@@ -1,8 +1,9 @@
 """Runs in this process: alone, or as one of torchrun's (`training.border.Run`). Ray's are in `gaitlab.cluster`."""
 
+import contextlib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -98,12 +99,43 @@ class TorchrunRun(LocalRun):
     def __init__(self, folder: Callable[[], Path], *, keep: int = 2) -> None:
         local = int(os.environ["LOCAL_RANK"])
         super().__init__(folder, keep=keep, device=best_device(local))
-        if self.device.type == "cuda":
-            torch.cuda.set_device(self.device)
-        if not dist.is_initialized():
-            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        _join(self.device)
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
 
 
 def under_torchrun() -> bool:
     return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def processes() -> int:
+    """That torchrun started; 1 without it."""
+    return int(os.environ["WORLD_SIZE"]) if under_torchrun() else 1
+
+
+@contextlib.contextmanager
+def agreed(hold: Callable[[], contextlib.AbstractContextManager[T]]) -> Iterator[T]:
+    """What the first process holds, for all that torchrun started; a ValueError of it is everybody's."""
+    if not under_torchrun():
+        with hold() as value:
+            yield value
+        return
+    _join(best_device(int(os.environ["LOCAL_RANK"])))
+    with contextlib.ExitStack() as stack:
+        said: list[Any] = [None]
+        if dist.get_rank() == 0:
+            try:
+                said = [stack.enter_context(hold())]
+            except ValueError as error:
+                said = [error]
+        dist.broadcast_object_list(said)
+        if isinstance(said[0], ValueError):
+            raise said[0]
+        yield said[0]
+
+
+def _join(device: torch.device) -> None:
+    """The group of torchrun's processes, once."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

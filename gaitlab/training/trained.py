@@ -1,24 +1,139 @@
-"""The network of an earlier run."""
+"""The network of an earlier run, and parts of it in another network: copied before the first step, or frozen for good."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from gaitlab.experiment import Experiment
+from torch import nn
+
+from gaitlab.experiment import Experiment, Transfer
+from gaitlab.home import home
 from gaitlab.method import Method
+from gaitlab.nn.frozen import Frozen
 from gaitlab.runs import checkpoint
-from gaitlab.runs.folder import stored_experiment
+from gaitlab.runs.book import identity, look_up
+from gaitlab.runs.folder import run_named, stored_experiment
 from gaitlab.training.border import Run
 
 
+@dataclass(frozen=True)
+class Source:
+    """The checkpoint that a transfer takes parts from. run: id, or absolute folder. sha256: of the file."""
+
+    run: str
+    step: int
+    sha256: str
+
+
 def trained(folder: Path, run: Run) -> tuple[Experiment, Method]:
-    """The experiment and the network of a run's folder of checkpoints: its best step, else its newest."""
-    state = checkpoint.newest(folder)
-    if state is None:
-        raise ValueError(f"no checkpoint in {folder}")
-    if state["best"]["step"] not in (0, state["step"]):
-        state = checkpoint.at(folder, state["best"]["step"])
+    """The experiment and the network of a run's folder of checkpoints: its best step, else its newest.
+
+    Frozen parts are taken from the runs that they belong to; where one is gone, only what needs it fails.
+    """
+    return _network(checkpoint.chosen(folder)[1], folder, run)
+
+
+def _network(state: Mapping[str, Any], folder: Path, run: Run) -> tuple[Experiment, Method]:
     experiment = stored_experiment(json.loads(state["config"]), folder)
     method = experiment.method.build(len(state["subjects"])).to(run.device)
+    freeze(method, experiment.init, recorded(state), run, needed=False)
     averaged = {k.removeprefix("module."): v for k, v in (state["averaged"] or {}).items() if k.startswith("module.")}
     checkpoint.restore(method, averaged or state["method"], f"the checkpoint in {folder}")
     return experiment, method
+
+
+def sources(experiment: Experiment) -> tuple[Source, ...]:
+    """Where its transfers take their parts from. ValueError if what one stands on is not trained."""
+    return tuple(_source(transfer, f"{experiment.name}, init.{place}") for place, transfer in enumerate(experiment.init))
+
+
+def _source(transfer: Transfer, where: str) -> Source:
+    run = transfer.of
+    if isinstance(run, Experiment):
+        entry = look_up(identity(run).key)
+        if entry.outcome is None:
+            raise ValueError(f"{where}: {run.name} is not trained yet; train it first")
+        run = entry.run
+    folder = run_named(run)
+    file, state = checkpoint.chosen(folder)
+    return Source(run if folder.parent == home() / "runs" else str(folder.absolute()), state["step"], checkpoint.sha256(file))
+
+
+def recorded(state: Mapping[str, Any]) -> tuple[Source, ...]:
+    """The sources that a checkpoint names."""
+    return tuple(Source(**source) for source in state.get("sources", ()))
+
+
+def record(of: Sequence[Source]) -> list[dict[str, Any]]:
+    """For a checkpoint."""
+    return [asdict(source) for source in of]
+
+
+def copy(method: Method, transfers: Sequence[Transfer], of: Sequence[Source], run: Run) -> None:
+    """Copy what the transfers name into `method`, but what is frozen. ValueError, before anything is copied, that names every misfit."""
+    for place, (transfer, source) in enumerate(zip(transfers, of, strict=True)):
+        if not transfer.lr_ratio:
+            continue
+        earlier, network = _opened(source, run)
+        misfits = [line for there, here in transfer.parts.items() for line in compare(network, method, there, here, f"init.{place}")]
+        if misfits:
+            raise ValueError(f"init.{place}: run {source.run} does not fit: {'; '.join(misfits)}")
+        for there, here in transfer.parts.items():
+            weights = network.get_submodule(there).state_dict()
+            method.get_submodule(here).load_state_dict(weights)
+            if run.rank == 0:
+                print(f"{here or 'network'}: {len(weights)} tensors from {earlier.name}, run {source.run}, step {source.step}", flush=True)
+
+
+def freeze(method: Method, transfers: Sequence[Transfer], of: Sequence[Source], run: Run, *, needed: bool = True) -> None:
+    """Put what the transfers freeze into its places. ValueError if a run of it is gone or another; if not `needed`, at the first use."""
+    for place, (transfer, source) in enumerate(zip(transfers, of, strict=False)):
+        if transfer.lr_ratio:
+            continue
+        missing = ""
+        try:
+            earlier, network = _opened(source, run)
+        except ValueError as error:
+            if needed:
+                raise ValueError(f"init.{place}: {error}") from None
+            missing = f"init.{place}: {error}"
+        for there, here in transfer.parts.items():
+            frozen = Frozen(missing=missing) if missing else Frozen(network.get_submodule(there))
+            _set(method, here, frozen)
+            if run.rank == 0 and needed:
+                size = sum(p.numel() for p in network.get_submodule(there).parameters())
+                print(f"{here}: {size:,} parameters frozen, from {earlier.name}, run {source.run}, step {source.step}", flush=True)
+
+
+def compare(theirs: nn.Module, ours: nn.Module, there: str, here: str, where: str) -> list[str]:
+    """A line for each tensor of their part `there` that does not fit our part `here`. ValueError if there is no such part."""
+    found = []
+    for network, part, whose in ((theirs, there, "it is taken from"), (ours, here, "to train")):
+        module = dict(network.named_modules()).get(part)
+        if module is None:
+            parts = ", ".join(name for name, _ in network.named_children())
+            raise ValueError(f"{where}: the network {whose} has no part {part!r}; it has {parts}")
+        found.append({name: list(tensor.shape) for name, tensor in module.state_dict().items()})
+    a, b = found
+    lines = [f"{name} (only there)" for name in a.keys() - b.keys()] + [f"{name} (missing there)" for name in b.keys() - a.keys()]
+    lines += [f"{name} (shape {a[name]}, here {b[name]})" for name in a.keys() & b.keys() if a[name] != b[name]]
+    return sorted(f"{here}.{line}" if here else line for line in lines)
+
+
+def _opened(source: Source, run: Run) -> tuple[Experiment, Method]:
+    """The network of a source. ValueError if it is gone, or another than it was."""
+    folder = run_named(source.run)
+    file = checkpoint.found(folder).get(source.step)
+    if file is None:
+        raise ValueError(f"step {source.step} of run {source.run}, which it stands on, is gone from {folder}; put it back there")
+    if checkpoint.sha256(file) != source.sha256:
+        raise ValueError(f"{file} is not what it was when it was taken (sha256 {source.sha256[:12]}); put that one back")
+    return _network(checkpoint.read(file), folder, run)
+
+
+def _set(method: nn.Module, place: str, frozen: Frozen) -> None:
+    """Put it where a part, or an empty `Frozen`, was."""
+    holder, _, name = place.rpartition(".")
+    setattr(method.get_submodule(holder), name, frozen)

@@ -1,58 +1,90 @@
-"""Parts of an earlier run's network as the beginning of another."""
+"""What can be known of an experiment's transfers before anything is trained: runs are there, parts fit, people are the same."""
 
-from pathlib import Path
+import json
 
-from gaitlab.experiment import Experiment, InitConfig
+import torch
+from torch import nn
+
+from gaitlab.data.draws import Subjects
+from gaitlab.data.shards import open_data
+from gaitlab.experiment import Experiment
 from gaitlab.home import home
-from gaitlab.method import Method
+from gaitlab.nn.frozen import Frozen
 from gaitlab.runs import checkpoint
-from gaitlab.runs.folder import run_named
-from gaitlab.training.border import Run
-from gaitlab.training.trained import trained
+from gaitlab.runs.folder import run_named, stored_experiment
+from gaitlab.training.trained import compare
 
 
-def check_transfer(experiment: Experiment) -> None:
-    """ValueError unless `init` names both a run with a checkpoint and parts, or no run."""
-    init = experiment.init
-    if bool(init.run) is not bool(init.parts):
-        missing = "--init.run RUN_ID, or --init.parts with nothing behind it to start afresh" if init.parts else "--init.parts"
-        raise ValueError(f"{experiment.name} starts from a part of another run only with both: give {missing}")
-    if init.run is not None:
-        _source(init.run)
+def check_transfers(experiment: Experiment, resume: str | None = None) -> None:
+    """ValueError for a run that is not there and for parts that do not fit, by shapes alone: no data are made, no network is trained.
+
+    Also of what those experiments stand on in turn. resume: run that is to go on, which cannot stand on itself.
+    """
+    for place, transfer in enumerate(experiment.init):
+        where = f"{experiment.name}, init.{place}"
+        if transfer.of == resume:
+            raise ValueError(f"{where}: run {resume} would stand on itself; give another run, or --resume nothing")
+        if isinstance(transfer.of, Experiment):
+            check_transfers(transfer.of)
+            source = transfer.of
+        else:
+            source = _earlier(transfer.of, where)[0]
+        theirs, ours = _shapes_only(source, 2), _shapes_only(experiment, 2)
+        misfits: list[str] = []
+        for there, here in transfer.parts.items():
+            slot = dict(ours.named_modules()).get(here)
+            if isinstance(slot, Frozen):
+                if transfer.lr_ratio:
+                    raise ValueError(f"{where}: {here} takes a frozen network: lr_ratio 0, not {transfer.lr_ratio:g}")
+                if there and there not in dict(theirs.named_modules()):
+                    misfits += compare(theirs, theirs, there, there, where)
+            else:
+                misfits += compare(theirs, ours, there, here, where)
+        if misfits:
+            raise ValueError(f"{where}: {source.name} does not fit: {'; '.join(misfits)}")
 
 
-def _source(run: str) -> Path:
-    """Folder of the run to start from."""
+def check_people(experiment: Experiment) -> None:
+    """ValueError if a classifier of people is taken from a network that learnt other people. The data are there by now."""
+    for place, transfer in enumerate(experiment.init):
+        where = f"{experiment.name}, init.{place}"
+        classifiers = [name for here in transfer.parts.values() for name in _of_people(experiment, here)]
+        if not classifiers:
+            continue
+        ours = Subjects.of(open_data(experiment.data).index, "train").names
+        if isinstance(transfer.of, Experiment):
+            theirs = Subjects.of(open_data(transfer.of.data).index, "train").names
+        else:
+            theirs = _earlier(transfer.of, where)[1]
+        if theirs != ours:
+            raise ValueError(
+                f"{where}: {classifiers[0]} tells the {len(theirs)} people apart that it was trained with, here are {len(ours)} others; "
+                "leave that part out"
+            )
+
+
+def _earlier(run: str, where: str) -> tuple[Experiment, list[str]]:
+    """Experiment and training people of a run. ValueError if it is not there, or cannot be read."""
     folder = run_named(run)
     if not folder.is_dir():
-        raise ValueError(f"init.run: no run {run!r} in {home() / 'runs'}, and no folder of that name")
+        raise ValueError(f"{where}: no run {run!r} in {home() / 'runs'}, and no folder of that name")
     if not checkpoint.found(folder):
-        raise ValueError(f"init.run: run {run} has no checkpoint yet in {folder}")
-    return folder
+        raise ValueError(f"{where}: run {run} has no checkpoint yet in {folder}")
+    state = checkpoint.chosen(folder)[1]
+    return stored_experiment(json.loads(state["config"]), folder), list(state["subjects"])
 
 
-def start_from(method: Method, init: InitConfig, run: Run) -> None:
-    """Copy the parts that `init` names into `method`. ValueError, before anything is copied, that names every misfit."""
-    if init.run is None:
-        return
-    folder = _source(init.run)
-    earlier, source = trained(folder, run)
-    faults: list[str] = []
-    for part in init.parts:
-        modules = [dict(network.named_modules()).get(part) for network in (source, method)]
-        if None in modules:
-            which = f"of {earlier.name}" if modules[0] is None else "to train"
-            there = ", ".join(name for name, _ in (source if modules[0] is None else method).named_children())
-            raise ValueError(f"init.parts: the network {which} has no {part!r}; it has {there}")
-        theirs, ours = (module.state_dict() for module in modules if module is not None)
-        faults += [f"{part}.{name} (only in the run)" for name in theirs.keys() - ours.keys()]
-        faults += [f"{part}.{name} (missing)" for name in ours.keys() - theirs.keys()]
-        shapes = {name: (list(theirs[name].shape), list(ours[name].shape)) for name in theirs.keys() & ours.keys()}
-        faults += [f"{part}.{name} (shape {a}, here {b})" for name, (a, b) in shapes.items() if a != b]
-    if faults:
-        raise ValueError(f"run {folder.name} does not fit: {'; '.join(sorted(faults))}")
-    for part in init.parts:
-        weights = source.get_submodule(part).state_dict()
-        method.get_submodule(part).load_state_dict(weights)
-        if run.rank == 0:
-            print(f"{part}: {len(weights)} tensors from {earlier.name}, run {folder.name}", flush=True)
+def _of_people(experiment: Experiment, part: str) -> list[str]:
+    """Tensors of a part whose shape depends on the number of training people."""
+    shapes = []
+    for people in (2, 3):
+        module = dict(_shapes_only(experiment, people).named_modules()).get(part)
+        tensors = {} if module is None else module.state_dict()
+        shapes.append({f"{part}.{name}" if part else name: tensor.shape for name, tensor in tensors.items()})
+    return [name for name, shape in shapes[0].items() if shapes[1][name] != shape]
+
+
+def _shapes_only(experiment: Experiment, people: int) -> nn.Module:
+    """The network without memory."""
+    with torch.device("meta"):
+        return experiment.method.build(people)

@@ -1,0 +1,168 @@
+"""A run and all that it stands on, each trained once: taken where it is finished, gone on with where it was cut short, else begun."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from gaitlab.data.ingest import ShardMap
+from gaitlab.experiment import Experiment
+from gaitlab.runs.book import held, identity, identity_of, note_run, with_other_code
+from gaitlab.runs.folder import keep_config, run_folder
+from gaitlab.runs.summary import Summary
+from gaitlab.tracking.origins import UNKNOWN, origins
+from gaitlab.tracking.runs import MlflowTracker, NoTracker
+from gaitlab.training.fit import fit
+from gaitlab.training.interrupt import Interrupted
+from gaitlab.training.ready import Ready, prepare
+from gaitlab.training.run import LocalRun, TorchrunRun, agreed, processes, under_torchrun
+from gaitlab.training.transfer import check_transfers
+
+AnyTracker = MlflowTracker | NoTracker
+
+
+class Launcher(Protocol):
+    """Where runs are trained. ingest: how data that are not there are made, None for processes of this machine."""
+
+    ingest: ShardMap | None
+
+    def processes(self, experiment: Experiment) -> int:
+        """That share a batch."""
+        ...
+
+    def train(self, ready: Ready, tracker: AnyTracker, *, resume: bool) -> Summary:
+        """Train and test, from the run's newest checkpoint if it is to be resumed."""
+        ...
+
+
+def ensure(
+    experiment: Experiment,
+    launcher: Launcher,
+    *,
+    resume: str | None = None,
+    fresh: bool = False,
+    tracking: bool = True,
+    parent: str | None = None,
+    tags: Mapping[str, str] = {},
+    uri: str | None = None,
+    how: Callable[[str], str] | None = None,
+) -> Summary:
+    """What the run of an experiment came to, after training it and what it stands on as far as that is not done.
+
+    resume: id of a run to go on with, whatever the book says. fresh: train anew. tracking: False: no MLflow. parent, tags, uri: of
+    runs that begin, for MLflow. how: run's id -> what to type when it is cut short. Raises what `training.loop.train` raises; ValueError for
+    what can be known before, with nothing begun.
+    """
+    check_transfers(experiment, resume)
+    for transfer in experiment.init if resume is None else ():
+        if isinstance(transfer.of, Experiment):
+            say(f"{experiment.name} stands on {transfer.of.name}")
+            ensure(transfer.of, launcher, tracking=tracking, parent=parent, uri=uri, how=how)
+    ready = prepare(experiment, launcher.processes(experiment), resume=resume is not None, ingest=launcher.ingest)
+    of = (resume and identity_of(resume)) or identity(experiment)
+    with agreed(lambda: held(of.key, experiment.name, fresh=fresh)) as entry:
+        if resume is None and (outcome := entry.outcome):
+            commit = origins([entry.run])[entry.run].commit
+            at = "" if commit == UNKNOWN else f" of commit {commit[:12]}"
+            say(f"{experiment.name}: run {entry.run}{at} has it; --fresh trains anew\n\n{outcome.text()}\n")
+            return outcome
+        if resume is None and entry.begun:
+            resume = entry.run
+            say(f"{experiment.name}: goes on with run {resume}; --fresh trains anew")
+        elif resume is None and (older := with_other_code(of, experiment.name)):
+            say(f"{experiment.name}: a new run, since the code is another than that of run {older}; --resume {older} goes on with that one")
+
+        def begun(run: str) -> None:
+            """At once, so that a run that is killed before its first checkpoint is found again."""
+            keep_config(experiment, run_folder(run))
+            if resume is None:
+                note_run(of, run, parent or "")
+            print(f"run {run}; if it is cut short, {(how or resume_line)(run)}", flush=True)
+
+        with tracker_of(
+            experiment, ready.store.hash, run_id=resume, token=entry.token, parent=parent, tags=tags, uri=uri, tracking=tracking,
+            watches=isinstance(launcher, Here), begun=begun,  # Ray's workers watch their machines themselves
+        ) as tracker:  # fmt: skip
+            try:
+                summary = launcher.train(ready, tracker, resume=resume is not None)
+            except Interrupted as stop:
+                if rank():
+                    sys.exit(130)
+                tracker.finish("KILLED")
+                raise Interrupted(stop.step, (how or resume_line)(tracker.run_id)) from None
+            summary = replace(summary, run=tracker.run_id)
+            say(f"\n{summary.text()}")
+    if tracker.uri:
+        say(f"\nlook at the run with: {tracker.how_to_open()}")
+    return summary
+
+
+class Here:
+    """In this process, or as one of torchrun's.
+
+    run: what is made of a run's folder, for launchers that want to hear of evaluations.
+    """
+
+    ingest: ShardMap | None = None
+
+    def __init__(self, run: Callable[[Callable[[], Path], int], LocalRun] = lambda folder, keep: LocalRun(folder, keep=keep)) -> None:
+        self._run = run
+
+    def processes(self, experiment: Experiment) -> int:
+        return processes()
+
+    def train(self, ready: Ready, tracker: AnyTracker, *, resume: bool) -> Summary:
+        keep = ready.experiment.train.keep
+        if not under_torchrun():
+            return fit(ready, self._run(lambda: tracker.folder, keep), tracker, resume=resume)
+        ids: list[str] = []
+        run = TorchrunRun(lambda: run_folder(ids[0]), keep=keep)
+        ids += run.gather(tracker.run_id)
+        return fit(ready, run, tracker, resume=resume)
+
+
+def tracker_of(
+    experiment: Experiment,
+    data_hash: str,
+    *,
+    run_id: str | None,
+    token: str,
+    parent: str | None = None,
+    tags: Mapping[str, str] = {},
+    uri: str | None = None,
+    tracking: bool,
+    watches: bool,
+    begun: Callable[[str], None] = lambda run: None,
+) -> AnyTracker:
+    """What remembers a run, new where `run_id` is None; on one of torchrun's ranks only. tracking: False: no MLflow."""
+    if rank():
+        return NoTracker(run_id)
+    if not tracking:
+        return NoTracker(run_id, begun=begun)
+    return MlflowTracker.start(
+        experiment, data_hash=data_hash, run_id=run_id, token=token, parent=parent, tags=tags, uri=uri, system_metrics=watches, begun=begun
+    )
+
+
+def resume_line(run_id: str) -> str:
+    """What to type to go on with a run."""
+    if "__file__" not in vars(sys.modules["__main__"]):  # a notebook
+        return f"resume with: gaitlab.train(experiment, resume={run_id!r})"
+    torchrun = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", "1")]
+    start = torchrun if under_torchrun() else ["python"]
+    untracked = ["--no-tracking"] if run_id.startswith(NoTracker.PREFIX) else []
+    return f"give the same command again, or: {shlex.join([*start, sys.argv[0], '--resume', run_id, *untracked])}"
+
+
+def rank() -> int:
+    """Of this process among torchrun's."""
+    return int(os.environ.get("RANK", "0")) if under_torchrun() else 0
+
+
+def say(line: str) -> None:
+    """On one of torchrun's ranks."""
+    if not rank():
+        print(line, flush=True)

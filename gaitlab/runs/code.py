@@ -1,0 +1,97 @@
+"""The code that decides a run's numbers, as a hash of its files without comments and docstrings.
+
+Not the commit: of that, most is about other methods, tables and words. Counted are the modules of the experiment's own classes and of the
+training and testing of a run, and whatever of gaitlab, or of the packages of these classes, those import.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from gaitlab.config import deciding
+from gaitlab.experiment import Experiment
+from gaitlab.modules import classes_modules
+
+ALWAYS = "gaitlab.training.fit"
+"""Trains and tests any experiment."""
+ROOMS = (
+    "backbones", "config", "data", "diffusion", "evaluation", "experiment", "losses", "method", "methods", "nn", "rng", "training", "types",
+)  # fmt: skip
+"""Of gaitlab; what lies elsewhere starts, keeps, tracks and shows runs. `walkers` makes people, but a run is of the hash of its data."""
+SHOWS = ("data.progress", "data.sources", "data.ingest", "evaluation.figures", "training.cost", "training.looks", "training.progress")
+"""Modules in there that draw, print or write shards."""
+
+
+def code_hash(experiment: Experiment) -> str:
+    """12 hex digits, of the files as they are now."""
+    found: dict[str, str] = {}
+    waiting = [ALWAYS, *sorted(classes_modules(deciding(experiment)))]
+    own = {name.partition(".")[0] for name in waiting} - {"gaitlab"}
+    while waiting:
+        name = waiting.pop()
+        if name not in found and _counts(name, own) and (file := _file(name)):
+            text, imports = _read(file, file.stat().st_mtime_ns, name)
+            found[name] = text
+            waiting += imports
+    return hashlib.sha256("".join(f"{name} {found[name]}\n" for name in sorted(found)).encode()).hexdigest()[:12]
+
+
+def _counts(name: str, own: set[str]) -> bool:
+    package, _, inside = name.partition(".")
+    if package != "gaitlab":
+        return package in own
+    return inside.partition(".")[0] in ROOMS and not any(f"{inside}.".startswith(f"{shown}.") for shown in SHOWS)
+
+
+def _file(name: str) -> Path | None:
+    """Source of a module; None if it has none, or if a class or function is called so."""
+    if name in sys.modules:
+        file = getattr(sys.modules[name], "__file__", None)
+    else:
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            return None
+        file = spec.origin if spec else None
+    return Path(file) if file and file.endswith(".py") else None
+
+
+@cache
+def _read(file: Path, changed: int, name: str) -> tuple[str, tuple[str, ...]]:
+    """Hash of what a file says to Python, and the modules that it may import. changed: so that a new file is read anew."""
+    text = file.read_text()
+    tree = ast.parse(text)
+    imports = tuple(sorted(set(_imports(tree, name if file.name == "__init__.py" else name.rpartition(".")[0]))))
+    return hashlib.sha256(_bare(text, tree).encode()).hexdigest(), imports
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            up = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*up, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _bare(text: str, tree: ast.AST) -> str:
+    """Without comments, texts that stand alone, empty lines and spaces: one for Python 3.11 and 3.12, which reads f-strings apart."""
+    alone = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    marks = {tokenize.INDENT: ">", tokenize.DEDENT: "<", tokenize.NEWLINE: ";", tokenize.COMMENT: "", tokenize.NL: ""}
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    said = "".join(marks.get(t.type, t.string) for t in tokens if t.type in (tokenize.INDENT, tokenize.DEDENT) or t.start[0] not in alone)
+    return re.sub(r"\s+", "", said).replace("{{", "{").replace("}}", "}")

@@ -1,0 +1,151 @@
+"""A sweep on this machine, without Ray: jobs side by side in processes of their own, threads and GPUs divided among them."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from gaitlab.ensure import Here
+from gaitlab.sweeps.job import Task, logged, run
+from gaitlab.sweeps.trials import Job, Trials
+from gaitlab.training.interrupt import Interrupted
+from gaitlab.training.run import LocalRun
+
+LOOK_SECONDS = 0.2
+PATIENCE = 120.0
+"""Seconds that a job which is asked to stop has for its step, its evaluation and its checkpoint."""
+
+
+def run_here(trials: Trials, tasks: Callable[[Job], Task], *, minutes: float | None = None) -> bool:
+    """Run what is left, `trials.places` jobs at a time. False if it was stopped, by Ctrl-C or after so many minutes, with all resumable.
+
+    tasks: job -> `Task`.
+    """
+    until = time.monotonic() + 60 * minutes if minutes else float("inf")
+    jobs: list[_Process] = []
+    try:
+        while True:
+            while len(jobs) < trials.places and (job := trials.take()) is not None:
+                jobs.append(_Process(job, tasks(job), place=_free([j.place for j in jobs]), places=trials.places))
+            if not jobs and trials.done:
+                return True
+            time.sleep(LOOK_SECONDS)
+            for process in list(jobs):
+                process.listen(trials)
+                if not process.alive:
+                    jobs.remove(process)
+                    trials.ended(process.job, process.cause, early=process.stopped)
+            if trials.progress.due():
+                trials.log()
+            if time.monotonic() > until:
+                break
+    except (KeyboardInterrupt, SystemExit):
+        _stop(jobs)
+        trials.stopped()
+        raise
+    print(f"{trials.study.sweep.name}: {minutes:g} minutes are over", flush=True)
+    _stop(jobs)
+    for process in jobs:
+        process.listen(trials)
+        if process.finished:
+            trials.ended(process.job)
+    trials.stopped()
+    return False
+
+
+def _free(taken: Sequence[int]) -> int:
+    return next(place for place in range(len(taken) + 1) if place not in taken)
+
+
+def _stop(jobs: Sequence["_Process"]) -> None:
+    """Each ends its step, saves, and is gone; what does not is killed, and goes on from an older checkpoint."""
+    for process in jobs:
+        process.ask(signal.SIGTERM)
+    until = time.monotonic() + PATIENCE
+    for process in jobs:
+        process.join(max(0.0, until - time.monotonic()))
+
+
+class _Process:
+    """A job's process. place: its number among those that run, by which it gets a GPU."""
+
+    def __init__(self, job: Job, task: Task, *, place: int, places: int) -> None:
+        self.job, self.place, self.stopped, self.cause, self.finished = job, place, False, "", False
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["gaitlab.sweeps.here"])
+        self._ear, mouth = context.Pipe(duplex=False)
+        self._process = context.Process(target=_work, args=(task, mouth, place, places))
+        self._process.start()
+        mouth.close()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def listen(self, trials: Trials) -> None:
+        """Take what it has said; stop it if that is enough for the sweep's stopper."""
+        alive = self.alive
+        try:
+            while self._ear.poll():
+                kind, *told = self._ear.recv()
+                if kind == "score":
+                    trials.heard(self.job, *told)
+                    if not self.stopped and trials.should_stop(self.job):
+                        self.stopped = True
+                        self.ask(signal.SIGTERM)
+                elif kind == "cause":
+                    self.cause = told[0]
+                else:
+                    self.finished, self.stopped = True, False
+        except EOFError:
+            pass
+        if not alive and not (self.finished or self.cause or self.stopped):
+            self.cause = f"its process died (exit code {self._process.exitcode}), by a signal or for lack of memory"
+
+    def ask(self, number: int) -> None:
+        if self.alive and self._process.pid:
+            os.kill(self._process.pid, number)
+
+    def join(self, seconds: float) -> None:
+        self._process.join(seconds)
+        if self.alive:
+            self._process.kill()
+            self._process.join()
+
+
+def _work(task: Task, mouth: Connection, place: int, places: int) -> None:
+    """In the job's process."""
+    import torch
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches the sweep, which asks in turn
+    torch.set_num_threads(max(1, _cores() // places))
+    if torch.cuda.device_count() > 1:
+        torch.cuda.set_device(place % torch.cuda.device_count())
+    with logged(task) as causes:
+        try:
+            run(task, Here(lambda folder, keep: _Told(folder, keep, mouth)))
+            mouth.send(("end",))
+        except (Interrupted, SystemExit):
+            return
+    if causes:
+        mouth.send(("cause", causes[0]))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Told(LocalRun):
+    """One process whose evaluations the sweep hears."""
+
+    def __init__(self, folder: Any, keep: int, mouth: Connection) -> None:
+        super().__init__(folder, keep=keep)
+        self._mouth = mouth
+
+    def evaluated(self, step: int, score: float) -> None:
+        self._mouth.send(("score", step, score))
