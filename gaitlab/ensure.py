@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gaitlab.data.ingest import ShardMap
 from gaitlab.experiment import Experiment
+from gaitlab.runs import checkpoint
 from gaitlab.runs.book import held, identity, identity_of, note_run, with_other_code
 from gaitlab.runs.folder import keep_config, run_folder
 from gaitlab.runs.summary import Summary
@@ -49,31 +50,31 @@ def ensure(
     tags: Mapping[str, str] = {},
     uri: str | None = None,
     how: Callable[[str], str] | None = None,
+    quiet: bool = False,
 ) -> Summary:
     """What the run of an experiment came to, after training it and what it stands on as far as that is not done.
 
-    resume: id of a run to go on with, whatever the book says. fresh: train anew. tracking: False: no MLflow. parent, tags, uri: of
-    runs that begin, for MLflow. how: run's id -> what to type when it is cut short. Raises what `training.loop.train` raises; ValueError for
-    what can be known before, with nothing begun.
+    resume: id of a run to go on with, whatever the book says. fresh: train anew. tracking: False: no MLflow. parent, tags, uri:
+    of runs that begin, for MLflow. how: run's id -> what to type when it is cut short. quiet: without the table of what is done.
+    Raises what `training.loop.train` raises; ValueError for what can be known before, with nothing begun.
     """
     check_transfers(experiment, resume)
-    for transfer in experiment.init if resume is None else ():
-        if isinstance(transfer.of, Experiment):
-            say(f"{experiment.name} stands on {transfer.of.name}")
-            ensure(transfer.of, launcher, tracking=tracking, parent=parent, uri=uri, how=how)
     ready = prepare(experiment, launcher.processes(experiment), resume=resume is not None, ingest=launcher.ingest)
     of = (resume and identity_of(resume)) or identity(experiment)
     with agreed(lambda: held(of.key, experiment.name, fresh=fresh)) as entry:
         if resume is None and (outcome := entry.outcome):
             commit = origins([entry.run])[entry.run].commit
             at = "" if commit == UNKNOWN else f" of commit {commit[:12]}"
-            say(f"{experiment.name}: run {entry.run}{at} has it; --fresh trains anew\n\n{outcome.text()}\n")
+            say(f"{experiment.name}: run {entry.run}{at} has it" + ("" if quiet else f"; --fresh trains anew\n\n{outcome.text()}\n"))
             return outcome
         if resume is None and entry.begun:
             resume = entry.run
             say(f"{experiment.name}: goes on with run {resume}; --fresh trains anew")
         elif resume is None and (older := with_other_code(of, experiment.name)):
             say(f"{experiment.name}: a new run, since the code is another than that of run {older}; --resume {older} goes on with that one")
+        for first in experiment.stands_on if resume is None or not checkpoint.found(run_folder(resume)) else ():
+            say(f"{experiment.name} stands on {first.name}")
+            ensure(first, launcher, tracking=tracking, parent=parent, uri=uri, how=how, quiet=True)
 
         def begun(run: str) -> None:
             """At once, so that a run that is killed before its first checkpoint is found again."""

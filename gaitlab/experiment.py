@@ -133,6 +133,18 @@ class Experiment(Config):
         at_least(0, self, "seed")
         object.__setattr__(self, "modules", tuple(sorted({*self.modules, *modules_of(self)})))
 
+    @property
+    def stands_on(self) -> "list[Experiment]":
+        """Experiments whose networks it takes parts of, each once."""
+        of = [transfer.of for transfer in self.init if isinstance(transfer.of, Experiment)]
+        return [experiment for i, experiment in enumerate(of) if experiment not in of[:i]]
+
+    @property
+    def all_below(self) -> "list[Experiment]":
+        """Those, and all that they stand on in turn, each once; whatever stands on nothing first."""
+        of = [each for experiment in self.stands_on for each in (*experiment.all_below, experiment)]
+        return [experiment for i, experiment in enumerate(of) if experiment not in of[:i]]
+
     @classmethod
     def upgraded(cls, plain: dict[str, Any]) -> dict[str, Any]:
         """Before 2026-12 `init` was one run's id and the names of parts."""

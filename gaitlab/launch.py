@@ -15,7 +15,7 @@ from gaitlab.sweeps.job import Task
 from gaitlab.sweeps.progress import Progress
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Sweep, experiments
-from gaitlab.sweeps.trials import Job, Trials, stands_on
+from gaitlab.sweeps.trials import Job, Trials
 from gaitlab.sweeps.winner import register_winner
 from gaitlab.training.ready import prepare
 from gaitlab.training.transfer import check_transfers
@@ -75,7 +75,7 @@ def run_sweep(
         start_ray()
         ingest, places = ray_map, concurrency or room(sweep.base.scale)
         tags["ray_job"] = ray.get_runtime_context().get_job_id()
-    for experiment in (each for of in planned for each in (*stands_on(of), of)):
+    for experiment in (each for of in planned for each in (*of.all_below, of)):
         prepare(experiment, experiment.scale.workers, ingest=ingest)
     study = Study.open(sweep, storage)
     content = None

@@ -41,8 +41,8 @@ RECORDING = Path(os.environ.get("GAITLAB_MOCAP") or Path(__file__).parents[2] / 
 def main() -> None:
     command = parse(EXPERIMENTS, DEFAULT, sys.argv[1:], __doc__ or "")
     experiment, resume = command.experiment, command.resume
-    if not isinstance(experiment.method, CoD2Config):
-        raise ValueError(f"run {resume} is the baseline of a pair; give the pair's own command again, and it goes on")
+    if not isinstance(experiment.method, CoD2Config):  # of the run that was named
+        raise ValueError(f"run {resume} is the baseline of a pair; give the pair's own command again, and it goes on")  # noqa: TRY004
     if resume is None:
         experiment = with_recording(experiment)
     launch = on_ray if os.environ.get("RAY_ADDRESS") else local

@@ -137,5 +137,6 @@ class _Shown(tune.Callback):
         self.trials = trials
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self.trials.note_begun()
         if self.trials.progress.due():  # reading the study at every step of Tune's would take half a core
             self.trials.log()

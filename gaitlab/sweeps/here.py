@@ -39,6 +39,7 @@ def run_here(trials: Trials, tasks: Callable[[Job], Task], *, minutes: float | N
                 if not process.alive:
                     jobs.remove(process)
                     trials.ended(process.job, process.cause, early=process.stopped)
+            trials.note_begun()
             if trials.progress.due():
                 trials.log()
             if time.monotonic() > until:

@@ -4,7 +4,6 @@ Plain Python: an executor (`sweeps.here`, `cluster.sweep`) takes jobs, runs each
 What a run is, and whether it is done, the book knows (`runs.book`), so that executors may take turns at one sweep.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +27,8 @@ class Job:
     experiment: Experiment
     key: str
     fresh: bool
+    old: str = ""
+    """Run of the entry that a fresh one replaces."""
 
     @property
     def title(self) -> str:
@@ -46,6 +47,7 @@ class Trials:
         self.running: dict[str, Job] = {}  # by key
         self._waiting: list[tuple[Trial, Experiment]] = []  # for what they stand on
         self._broken: dict[str, str] = {}  # key of what could not be trained -> cause
+        self._noted: set[str] = set()  # keys of the jobs whose runs the study knows
 
     def take(self) -> Job | None:
         """The next job; None if there is none now, or none any more (`done`)."""
@@ -63,6 +65,14 @@ class Trials:
         """Whether nothing runs and nothing waits, once `take` had nothing to give."""
         return not self.running and not self._waiting
 
+    def note_begun(self) -> None:
+        """Write down the runs that jobs have begun since; to be called now and then."""
+        for job in self.running.values():
+            run = look_up(job.key).run
+            if job.number is not None and job.key not in self._noted and run not in ("", job.old):
+                self.study.begun(job.number, run)
+                self._noted.add(job.key)
+
     def heard(self, job: Job, step: int, score: float) -> None:
         """An evaluation on the way."""
         if job.number is not None:
@@ -75,6 +85,7 @@ class Trials:
     def ended(self, job: Job, cause: str = "", *, early: bool = False) -> None:
         """A job's process is gone. cause: why, if it failed. early: it was stopped, as it was not worth going on."""
         del self.running[job.key]
+        self._noted.discard(job.key)
         entry = look_up(job.key)
         outcome = entry.outcome if not cause else None
         if outcome is None and not early:
@@ -118,7 +129,7 @@ class Trials:
 
     def _ready(self, trial: Trial, experiment: Experiment) -> Job | None:
         """The trial's job, or that of something it stands on; None if it must wait, or needs no job: then it waits no longer."""
-        for below in stands_on(experiment):
+        for below in experiment.all_below:
             key = identity(below).key
             if key in self._broken:
                 self._waiting.remove((trial, experiment))
@@ -140,7 +151,7 @@ class Trials:
         return self._begin(trial.number, experiment, key, fresh=self.fresh and not trial.run)
 
     def _begin(self, number: int | None, experiment: Experiment, key: str, *, fresh: bool) -> Job:
-        job = Job(number=number, experiment=experiment, key=key, fresh=fresh)
+        job = Job(number=number, experiment=experiment, key=key, fresh=fresh, old=look_up(key).run if fresh else "")
         self.running[key] = job
         self.log()
         return job
@@ -180,16 +191,3 @@ class Trials:
     def _fail(self, number: int, cause: str, log: Path) -> None:
         self.study.failed(number, cause)
         print(f"{self.study.sweep.name}: trial {number} failed: {cause}\n  its log: {log}", flush=True)
-
-
-def stands_on(experiment: Experiment) -> Iterator[Experiment]:
-    """All experiments below it, what stands on nothing first."""
-    for transfer in experiment.init:
-        if isinstance(transfer.of, Experiment):
-            yield from stands_on(transfer.of)
-            yield transfer.of
-
-
-def planned(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """They and all that they stand on, in an order in which they can be trained; a thing that several stand on may come more than once."""
-    return [each for experiment in experiments for each in (*stands_on(experiment), experiment)]
