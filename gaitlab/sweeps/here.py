@@ -16,6 +16,8 @@ from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.run import LocalRun
 
 LOOK_SECONDS = 0.2
+PRELOADED = ["gaitlab.sweeps.here", "torch._dynamo", "scipy.stats", "mlflow", "mlflow.store.tracking.sqlalchemy_store"]
+"""What jobs would import anyway, once for all of them; what is not installed is passed over."""
 PATIENCE = 120.0
 """Seconds that a job which is asked to stop has for its step, its evaluation and its checkpoint."""
 
@@ -77,7 +79,7 @@ class _Process:
     def __init__(self, job: Job, task: Task, *, place: int, places: int) -> None:
         self.job, self.place, self.stopped, self.cause, self.finished = job, place, False, "", False
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["gaitlab.sweeps.here"])
+        context.set_forkserver_preload(PRELOADED)
         self._ear, mouth = context.Pipe(duplex=False)
         self._process = context.Process(target=_work, args=(task, mouth, place, places))
         self._process.start()

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from experiments.cod2 import BASELINE_MINI
 from gaitlab.backbones.gaitbase import GaitBaseConfig
-from gaitlab.cluster.sweep import run_sweep
-from gaitlab.experiment import Experiment
+from gaitlab.config import override
+from gaitlab.experiment import Experiment, Transfer, parts
 from gaitlab.guard import guarded
+from gaitlab.launch import run_sweep
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.sweeps.sweep import Choice, Sweep, Uniform
 from tests.conftest import TINY
@@ -23,18 +24,24 @@ def base(**train: int) -> Experiment:
     return replace(BASELINE_MINI, method=small, data=data, train=replace(BASELINE_MINI.train, **settings))
 
 
+PRETRAINED = replace(base(steps=4), name="pretrained", seed=9)
+"""What rows of `six` stand on."""
+TUNED = (Transfer(of=PRETRAINED, parts=parts("backbone")),)
+SPACE = {"optim.lr": Uniform(low=1e-4, high=1e-2, log=True), "method.margin": Choice((0.1, 0.2, 0.3))}
+
 SWEEPS = {
     s.name: s
     for s in (
+        Sweep(
+            name="six",
+            base=base(),
+            rows={"afresh": {}, "tuned": {"init": TUNED}, "slowly": {"init": TUNED, "init.0.lr_ratio": 0.1}},
+            baseline={"tuned": "afresh", "slowly": "afresh"},
+            seeds=(0, 1),
+        ),
         *(
-            Sweep(
-                name=name,
-                base=base(steps=40, evaluate_every=20),
-                space={"optim.lr": Uniform(low=1e-4, high=1e-2, log=True), "method.margin": Choice((0.1, 0.2, 0.3))},
-                trials=trials,
-                seeds=(4,),
-            )
-            for name, trials in (("killed", 7), ("killed-long", 16))
+            Sweep(name=name, base=base(steps=40, evaluate_every=20), space=SPACE, trials=trials, seeds=(4,))
+            for name, trials in (("killed", 4), ("killed-long", 16))
         ),
         Sweep(
             name="stopped",
@@ -50,6 +57,16 @@ SWEEPS = {
             rows={"good": {}, "nan": {"optim.lr": 1e38, "optim.name": "sgd"}, "other": {"optim.lr": 1e-4}},
             seeds=(0,),
         ),
+        Sweep(
+            name="broken",
+            base=base(),
+            rows={
+                "stands on nan": {
+                    "init": (Transfer(of=override(PRETRAINED, {"optim.lr": 1e38, "optim.name": "sgd"}), parts=parts("backbone")),)
+                }
+            },
+            seeds=(0, 1),
+        ),
         Sweep(name="interrupted", base=base(steps=300), rows={"first": {}, "second": {"optim.lr": 1e-4}}, seeds=(0,)),
         Sweep(name="again", base=base(), rows={"the good one": {}, "another": {"optim.lr": 2e-4}}, seeds=(0,)),
         Sweep(
@@ -57,6 +74,11 @@ SWEEPS = {
         ),
     )
 }
+
+
+def here(name: str, processes: int = 2, minutes: float | None = None, tracking: bool = True) -> None:
+    """What `pipelines/sweep.py NAME --here` does."""
+    guarded(lambda: run_sweep(SWEEPS[name], here=True, processes=processes, minutes=minutes, tracking=tracking))
 
 
 def drive(*names: str) -> None:

@@ -1,0 +1,137 @@
+"""Sweeps on this machine, without Ray: rows that share what they stand on, failing, stopped early, stopped by the clock, shared."""
+
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gaitlab.data.store import Store
+from gaitlab.runs.book import log_file
+from gaitlab.runs.folder import read_outcome, run_folder
+from gaitlab.sweeps.study import Study, Trial
+from gaitlab.tracking.mlflow_store import default_uri, open_store
+from tests.processes import Started
+from tests.sweeps.tiny_sweeps import SWEEPS, here
+
+pytestmark = pytest.mark.timeout(500)
+
+
+def finish(name: str, **env: str) -> str:
+    sweep = Started(here, name, env=env)
+    said = sweep.communicate(400)
+    assert sweep.returncode == 0, said
+    return said
+
+
+def trials(name: str) -> list[Trial]:
+    try:
+        return Study.read(SWEEPS[name]).trials()
+    except ValueError:
+        return []
+
+
+def children(client: Any, name: str) -> list[Any]:
+    parent = Study.read(SWEEPS[name]).parent
+    family = client.get_run(parent).info.experiment_id
+    return list(client.search_runs([family], f"tags.`mlflow.parentRunId` = '{parent}'"))
+
+
+def figures(name: str) -> dict[tuple[str, int], dict[str, float]]:
+    """What each row and seed came to, but for how long it took."""
+    outcomes = {(t.row, t.seed): read_outcome(run_folder(t.run)) for t in trials(name)}
+    assert all(outcomes.values())
+    return {key: {k: v for k, v in o.metrics.items() if "seconds" not in k} for key, o in outcomes.items() if o}
+
+
+def test_what_rows_share_is_trained_once_and_the_sweep_ends_in_a_table(tiny_store: Store) -> None:
+    said = finish("six")
+    ended = trials("six")
+    assert Counter(t.state for t in ended) == {"COMPLETE": 6}
+    assert len({t.run for t in ended}) == 6
+    assert "; first pretrained, seed 9" in said
+    assert "6 of 6 done" in said
+    client = open_store(default_uri())
+    assert Counter(r.info.run_name for r in children(client, "six")) == {"afresh": 2, "tuned": 2, "slowly": 2, "pretrained": 1}
+    assert {r.info.status for r in children(client, "six")} == {"FINISHED"}
+    assert finish("six").count("1 running") == 0, "something was trained again"
+
+
+def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_store: Store) -> None:
+    said = finish("failing")
+    states = {t.row: t for t in trials("failing")}
+    assert {row: t.state for row, t in states.items()} == {"good": "COMPLETE", "nan": "FAIL", "other": "COMPLETE"}
+    assert "FloatingPointError" in states["nan"].cause
+    assert (log := re.search(r"failing: trial \d failed: FloatingPointError.*\n  its log: (.*)", said))
+    assert "Traceback" in Path(log[1]).read_text()
+    assert "2 of 3 done, 0 running, 1 failed" in said
+    said = finish("again")
+    again = {t.row: t for t in trials("again")}
+    assert again["the good one"].run == states["good"].run, "a run with the same config was repeated"
+    assert again["another"].run not in {t.run for t in states.values()}
+    assert re.search(rf"the good one, seed 0: run {states['good'].run} of commit \w+ has it", said)
+    client = open_store(default_uri())
+    (shared,) = (r for r in children(client, "again") if r.data.tags.get("shares"))
+    assert shared.data.tags["shares"] == states["good"].run
+    assert shared.data.metrics["walkers/rank1"] == states["good"].values[0]
+    assert client.get_run(states["nan"].run).info.status == "FAILED"
+
+
+def test_what_stands_on_something_that_fails_fails_with_it(tiny_store: Store) -> None:
+    said = finish("broken")
+    assert [t.state for t in trials("broken")] == ["FAIL", "FAIL"]
+    assert all(t.cause.startswith("pretrained, which it stands on, failed: FloatingPointError") for t in trials("broken"))
+    assert said.count("broken: pretrained, seed 9 failed: FloatingPointError") == 1, "it was tried twice"
+
+
+def test_the_worst_of_a_search_end_early_and_are_closed(tiny_store: Store) -> None:
+    finish("stopped")
+    ended = trials("stopped")
+    assert Counter(t.state for t in ended).keys() == {"COMPLETE", "PRUNED"}
+    client = open_store(default_uri())
+    status = {r.info.run_id: r.info.status for r in children(client, "stopped")}
+    assert {t.state: status[t.run] for t in ended} == {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
+    assert all(not list(run_folder(t.run).glob("step-00000024.pt")) for t in ended if t.state == "PRUNED")
+
+
+@pytest.mark.parametrize("by", ["Ctrl-C", "the clock"])
+def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store, by: str, tmp_path: Path) -> None:
+    env = {"GAITLAB_HOME": str(tmp_path), "GAITLAB_TESTS_HOME": str(tmp_path)}
+    sweep = Started(here, "interrupted", 2, 0.15 if by == "the clock" else None, False, env=env)
+    if by == "Ctrl-C":
+        end = time.monotonic() + 200
+        while not list(tmp_path.glob("runs/*/step-*.pt")) and time.monotonic() < end:
+            time.sleep(0.1)
+        sweep.send_signal(signal.SIGINT)
+    said = sweep.communicate(200)
+    assert sweep.returncode == (130 if by == "Ctrl-C" else 0), said
+    assert "interrupted: stopped; to go on: python pipelines/sweep.py interrupted" in said
+    again = Started(here, "interrupted", 2, None, False, env=env)
+    said = again.communicate(300)
+    assert again.returncode == 0, said
+    assert "2 of 2 done" in said
+    assert len(list(tmp_path.glob("runs/*/outcome.json"))) == 2, "a run was begun twice"
+    if by == "Ctrl-C":
+        logs = [file.read_text() for file in tmp_path.glob("book/*.log")]
+        assert any("goes on with run" in log for log in logs)
+
+
+def without_ray_and_mlflow() -> None:
+    for name in ("ray", "mlflow"):
+        sys.modules[name] = None  # type: ignore[assignment]
+    here("six", 1, None, False)
+
+
+def test_it_needs_neither_ray_nor_mlflow(tiny_store: Store, tmp_path: Path) -> None:
+    sweep = Started(without_ray_and_mlflow, env={"GAITLAB_HOME": str(tmp_path), "GAITLAB_TESTS_HOME": str(tmp_path)})
+    said = sweep.communicate(400)
+    assert sweep.returncode == 0, said
+    assert "6 of 6 done" in said
+
+
+def test_a_log_is_where_it_is_said_to_be() -> None:
+    assert log_file("x").parent.name == "book"
