@@ -4,7 +4,9 @@
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from tyro.conf import Fixed, Suppress
 
 from gaitlab.config import Config, at_least
 from gaitlab.data.shards import DataConfig
@@ -112,7 +114,7 @@ class Experiment(Config):
     """Protocol on the validation split that picks the best checkpoint."""
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     seed: int = 0
-    modules: tuple[str, ...] = field(default=(), metadata={"decides": False})
+    modules: Annotated[tuple[str, ...], Fixed, Suppress] = field(default=(), metadata={"decides": False})
     """Modules with classes of your own that this is made of (`gaitlab.modules`); those of its classes need not be named."""
 
     def __post_init__(self) -> None:

@@ -25,7 +25,8 @@ FLOORS = (
     {"sweeps"},
     {"reports"},
     {"cluster"},
-    {"guard", "command"},
+    {"guard", "help"},
+    {"command"},
     {"launch"},
     {"notebook"},
 )
