@@ -1,43 +1,63 @@
 """The command line of every pipeline: an experiment's name, any field by its path, and one clear line on errors."""
 
-import argparse
 import contextlib
 import io
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, TypeVar, get_args
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar, get_args
 
 import tyro
 
 from gaitlab.config import nearest
 from gaitlab.data.shards import DataConfig
 from gaitlab.evaluation.protocol import AnyProtocol
-from gaitlab.experiment import Experiment
+from gaitlab.experiment import Experiment, Transfer
+from gaitlab.help import families, fitted, one_screen
 from gaitlab.modules import import_modules, offered
 from gaitlab.runs.folder import read_config, run_folder, run_to_resume
 
 T = TypeVar("T")
+E = TypeVar("E", bound="Early")
 
 
 Own = Annotated[tuple[str, ...], tyro.conf.arg(name="module", metavar="NAME"), tyro.conf.UseAppendAction]
 """Modules with methods, backbones, protocols, experiments or sweeps of your own, `--module my.methods`; several may be given."""
+Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""An option without a value, and without a `--no-` that would say what is so anyway."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Early:
+    """Options that come out of the line first, because they decide how the others are read. One more is one more field."""
+
+    help_all: Switch = False
+    """Every field, with its default."""
+    own: Own = ()
+    """Module with methods, experiments or sweeps of your own, e.g. my.methods; several may be given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(Early):
+    """What can be said about a run besides its experiment."""
+
+    resume: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
+    """Run id to go on with ("last": this experiment's newest), with its own config unless you name an experiment."""
+    fresh: Switch = False
+    """Train anew, though a run of the same config, data, seed and code is there."""
+    init: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN[:PART=PLACE,...]"), tyro.conf.UseAppendAction] = ()
+    """Run, folder or experiment to start from; without parts, the experiment's own."""
+    tracking: bool = True
+    """--no-tracking leaves MLflow alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(RunOptions):
     """What the user asked for."""
 
     experiment: Annotated[Experiment, tyro.conf.arg(name="")]
-    resume: str | None = None
-    """Run id to go on with ("last": this experiment's newest run); its own config is taken unless you name an experiment."""
-    fresh: bool = False
-    """Train anew, though a run of the same config, data, seed and code is there; else that one goes on, or is shown."""
-    tracking: bool = True
-    """--no-tracking leaves MLflow alone."""
-    own: Own = ()
-    """Module with methods and experiments of your own, e.g. my.methods; several may be given. The run keeps their names."""
 
     def launched(self, by: Callable[..., T]) -> T:
         """What `by`, one of `gaitlab.launch`, returns."""
@@ -45,41 +65,79 @@ class Command:
 
 
 def parse(experiments: Mapping[str, Experiment], default: str, arguments: Sequence[str], about: str) -> Command:
-    """`[experiment] [--field.path value ...]` -> Command. ValueError for an unknown experiment; tyro reports wrong fields itself."""
-    own, arguments = without_modules(arguments)
-    experiments = {**experiments, **offered(import_modules(own), "ALL")}
-    named = bool(arguments) and not arguments[0].startswith("-")
-    name = arguments[0] if named else default
+    """`[experiment] [--field.path value ...]` -> Command. ValueError for what is wrong; --help prints and ends the process."""
+    options, rest = early(RunOptions, arguments)
+    experiments = {**experiments, **offered(import_modules(options.own), "ALL")}
+    named = bool(rest) and not rest[0].startswith("-")
+    name = rest.pop(0) if named else default
     base = called(name, experiments, "experiment")
-    resumed = _value_of("--resume", arguments)
-    if resumed is not None:
-        resumed = run_to_resume(resumed, name)
+    if options.resume is not None:
+        resumed = run_to_resume(options.resume, name)
+        options = replace(options, resume=resumed)
         if not named:
             base = read_config(run_folder(resumed))
-    catalogue = "\n".join(f"  {key}" for key in experiments)
-    command: Command = understood(
-        lambda: tyro.cli(
-            Command,
-            default=Command(experiment=replace(base, modules=(*base.modules, *own)), resume=resumed),
-            config=(tyro.conf.AvoidSubcommands,),
-            args=arguments[1:] if named else arguments,
-            prog=f"{sys.argv[0]} [experiment]",
-            description=f"{about}\n\nexperiments (default {default}):\n{catalogue}\n\nBelow: the fields of {base.name!r}.",
-        )
-    )
+    own = replace(base, modules=(*base.modules, *options.own), init=started_from(base, options.init, experiments))
+    start = Command(experiment=own, **vars(options))
+    if asks_help(options, rest):
+        names = "\n".join([f"{len(experiments)} experiments (default {default}):", *families(experiments)])
+        known = f"{base.name}: {size(base)}" if named or options.resume else names
+        show_help("[EXPERIMENT] [--field.path VALUE ...] [OPTIONS]", [about, known], start if options.help_all else options)
+    command = understood(lambda: tyro.cli(Command, default=start, config=(tyro.conf.AvoidSubcommands,), args=rest))
     check_data(base.data, command.experiment.data)
-    return replace(command, resume=resumed)
+    return command
 
 
-def without_modules(arguments: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The modules that `--module` names, and the other arguments: they are imported before the others can be understood."""
-    flag = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    flag.add_argument("--module", action="append", default=[])
-    try:
-        known, rest = flag.parse_known_args(arguments)
-    except argparse.ArgumentError:
-        raise ValueError("--module takes a module's name, e.g. --module my.methods") from None
-    return tuple(known.module), rest
+def started_from(base: Experiment, words: Sequence[str], experiments: Mapping[str, Experiment]) -> tuple[Transfer, ...]:
+    """What `--init` asks for: the first one in the place of the experiment's first, and so on; more are added.
+
+    A word is a run's id, a folder or an experiment's name, and behind a colon the parts, `backbone,head` or `backbone=student.backbone`.
+    """
+    init = list(base.init)
+    for place, word in enumerate(words):
+        run, _, named = word.partition(":")
+        of = experiments.get(run, run)
+        pairs = [part.partition("=") for part in named.split(",")] if named else []
+        parts = {there: here or there for there, _, here in pairs}
+        if place < len(init):
+            init[place] = replace(init[place], of=of, parts=parts or init[place].parts)
+        elif parts:
+            init.append(Transfer(of=of, parts=parts))
+        else:
+            raise ValueError(f"{base.name} has no parts of its own to start from another run; name them: --init {run}:backbone,head")
+    return tuple(init)
+
+
+def early(kind: type[E], arguments: Sequence[str]) -> tuple[E, list[str]]:
+    """The options of `kind`, and all other arguments in their order."""
+    options, rest = understood(lambda: tyro.cli(kind, args=arguments, add_help=False, return_unknown_args=True))
+    return options, list(rest)
+
+
+def asks_help(options: Early, rest: Sequence[str]) -> bool:
+    return options.help_all or "-h" in rest or "--help" in rest
+
+
+def show_help(usage: str, paragraphs: Sequence[str], options: Early) -> NoReturn:
+    """Print the usage, the paragraphs, and what tyro says about the fields of `options`; exit 0."""
+    said = io.TextIOWrapper(io.BytesIO(), encoding=sys.stdout.encoding)
+    kind, default, config = type(options), replace(options, help_all=False), (tyro.conf.AvoidSubcommands,)
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit), contextlib.nullcontext() if options.help_all else one_screen():
+        understood(lambda: tyro.cli(kind, default=default, config=config, args=["--help"], description=" "))
+    said.seek(0)
+    fields = said.read().partition("\n\n")[2].strip()  # behind tyro's own usage
+    head = f"usage: pipelines/{Path(sys.argv[0]).name} {usage}"
+    print("\n\n".join([head, *map(fitted, paragraphs), fields]), flush=True)
+    sys.exit(0)
+
+
+def size(experiment: Experiment) -> str:
+    """What an experiment trains and tests, in a line."""
+    network = [getattr(experiment.method, part, None) for part in ("recogniser", "backbone")]
+    kinds = [type(config).__name__.removesuffix("Config") for config in (experiment.method, *network) if config is not None]
+    data, protocols = experiment.data, [test.protocol for test in experiment.benchmarks]
+    tests = ", ".join(protocol if isinstance(protocol, str) else protocol.name for protocol in protocols)
+    batch = f"{experiment.train.steps:,} steps of {data.subjects_per_batch} x {data.walks_per_subject} walks"
+    return f"{', '.join(kinds)}; {batch} of {data.root}; tested by {tests or 'nothing'}"
 
 
 def check_data(named: DataConfig, asked: DataConfig) -> None:
@@ -118,6 +176,17 @@ def _protocol(field: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.P
     )
 
 
+@FIELDS.struct_rule
+def _transfer(field: tyro.constructors.StructTypeInfo) -> tyro.constructors.StructConstructorSpec | None:
+    """Where a transfer is of a run, that is typed by its id; of an experiment, each of its fields."""
+    now = field.default
+    if not isinstance(now, Transfer) or not isinstance(now.of, str):
+        return None
+    kinds = {"of": str, "parts": dict[str, str], "lr_ratio": float}
+    fields = [tyro.constructors.StructFieldSpec(name=name, type=kind, default=getattr(now, name)) for name, kind in kinds.items()]
+    return tyro.constructors.StructConstructorSpec(instantiate=Transfer, fields=tuple(fields))
+
+
 def understood(ask: Callable[[], T]) -> T:
     """What tyro makes of the command line; its box about a wrong one becomes the single line of a ValueError."""
     said = io.StringIO()
@@ -132,12 +201,3 @@ def understood(ask: Callable[[], T]) -> T:
     facts = re.sub(r"\.?\s*; \s*", "; ", " ".join("; " if line.startswith("──") else line for line in lines))
     facts = re.sub(r"^Error parsing __\S+: ", "", facts.strip())  # a name inside tyro
     raise ValueError(facts.partition("; For full helptext")[0].strip() or said.getvalue().strip())  # no box where a terminal draws none
-
-
-def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
-    for i, word in enumerate(arguments):
-        if word == flag and i + 1 < len(arguments):
-            return arguments[i + 1]
-        if word.startswith(flag + "="):
-            return word.split("=", 1)[1]
-    return None

@@ -5,7 +5,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Fixed, Suppress
 
 from gaitlab.config import FREE, Config, at_least
 from gaitlab.data.shards import DataConfig
@@ -126,7 +128,7 @@ class Experiment(Config):
     """Protocol on the validation split that picks the best checkpoint."""
     scale: ScaleConfig = field(default_factory=ScaleConfig, metadata=FREE)
     seed: int = 0
-    modules: tuple[str, ...] = field(default=(), metadata=FREE)
+    modules: Annotated[tuple[str, ...], Fixed, Suppress] = field(default=(), metadata=FREE)
     """Modules with classes of your own that this is made of (`gaitlab.modules`); those of its classes need not be named."""
 
     def __post_init__(self) -> None:

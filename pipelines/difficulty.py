@@ -1,6 +1,6 @@
 """How hard the embedded benchmark is, and for what: single cues, classical rows and trained networks on the same unseen people.
 
-python pipelines/difficulty.py                                  # cues, GEI, GEI + LDA on walkers-standard's test people
+python pipelines/difficulty.py                             # cues, GEI, GEI + LDA
 python pipelines/difficulty.py RUN RUN ... --out experiments/results
 python pipelines/difficulty.py RUN RUN ... --recording walks.npz
 """
@@ -28,6 +28,7 @@ from gaitlab.evaluation.protocol import select
 from gaitlab.evaluation.protocols import retrieval
 from gaitlab.evaluation.retrieval_protocol import RetrievalProtocol, seek
 from gaitlab.guard import guarded
+from gaitlab.help import fitted
 from gaitlab.modules import import_modules
 from gaitlab.reports.result_row import ResultRow
 from gaitlab.reports.results import write_results
@@ -115,7 +116,7 @@ def text(rows: Sequence[ResultRow]) -> str:
 
 
 def main() -> None:
-    arguments = understood(lambda: tyro.cli(Arguments, description=__doc__))
+    arguments = understood(lambda: tyro.cli(Arguments, description=fitted(__doc__ or "")))
     import_modules(arguments.own)
     p, data = retrieval(arguments.protocol or ("mocap" if arguments.recording else "walkers")), FEWER
     if arguments.recording:

@@ -28,6 +28,7 @@ from gaitlab.data.sources.folders import FrameFolders
 from gaitlab.data.sources.opengait import OpenGaitSource
 from gaitlab.data.sources.tree import TreeSource
 from gaitlab.guard import guarded
+from gaitlab.help import fitted
 from gaitlab.home import home
 from gaitlab.walkers.mocap import MocapSource
 from gaitlab.walkers.presets import PRESETS
@@ -72,7 +73,7 @@ def write(source: SourceConfig, target: Target) -> None:
 
 
 def opengait(source: OmitArgPrefixes[OpenGaitSource], target: OmitArgPrefixes[Target]) -> None:
-    """ID/TYPE/VIEW/*.pkl and a partition file, as most data sets of the field are passed around."""
+    """ID/TYPE/VIEW/*.pkl and a partition file, as data sets are passed around."""
     write(source, target)
 
 
@@ -94,7 +95,7 @@ def generated(preset: Generated, name: str) -> Callable[..., None]:
         write(source, target)
 
     people = preset.train_subjects + preset.validation_subjects + preset.test_subjects
-    command.__name__, command.__doc__ = name, f"Generated people; nothing is downloaded. {people} identities unless you say otherwise."
+    command.__name__, command.__doc__ = name, f"Generated people, {people:,} unless you say otherwise."
     return command
 
 
@@ -133,9 +134,8 @@ def main() -> None:
         **{name: generated(preset, name) for name, preset in PRESETS.items()},
         "check": check_command,
     }
-    about = (__doc__ or "").replace("\npython", "\n\npython")
     chosen = {name: later(command) for name, command in commands.items()}
-    understood(lambda: tyro.extras.subcommand_cli_from_dict(chosen, prog="pipelines/ingest.py", description=about))()
+    understood(lambda: tyro.extras.subcommand_cli_from_dict(chosen, prog="pipelines/ingest.py", description=fitted(__doc__ or "")))()
 
 
 if __name__ == "__main__":

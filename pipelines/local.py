@@ -1,6 +1,10 @@
-"""Run any experiment in this process, without Ray: `python pipelines/local.py [experiment] [--field.path value ...]`.
+"""Run any experiment in this process, without Ray.
 
-Several GPUs of one machine: `torchrun --nproc-per-node 4 pipelines/local.py gaitbase-gait3d`.
+python pipelines/local.py                                          # GaitBase on 180 walkers
+python pipelines/local.py --train.steps 100 --optim.lr 3e-4        # any field by its path
+python pipelines/local.py gaitbase-casia-b --data.root my-casia-b  # another one, other shards
+python pipelines/local.py --resume last                            # after Ctrl-C or a crash
+torchrun --nproc-per-node 4 pipelines/local.py gaitbase-gait3d     # the GPUs of one machine
 """
 
 import sys

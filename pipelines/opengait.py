@@ -15,6 +15,7 @@ from tyro.conf import Positional
 from gaitlab.command import understood
 from gaitlab.experiment import Benchmark
 from gaitlab.guard import guarded
+from gaitlab.help import fitted
 from gaitlab.interop.opengait import export_state
 from gaitlab.interop.opengait.runs import read_run, write_run
 from gaitlab.runs.folder import run_folder, run_named
@@ -92,9 +93,10 @@ def give(arguments: Export) -> None:
 
 
 def main() -> None:
-    about = (__doc__ or "").replace("\npython", "\n\npython")
     commands: dict[str, Any] = {"import": Import, "export": Export}
-    arguments = understood(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="pipelines/opengait.py", description=about))
+    arguments = understood(
+        lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="pipelines/opengait.py", description=fitted(__doc__ or ""))
+    )
     bring(arguments) if isinstance(arguments, Import) else give(arguments)
 
 

@@ -1,6 +1,9 @@
-"""Train any experiment on Ray: `python pipelines/supervised.py [experiment] [--field.path value ...]`.
+"""Train any experiment on Ray: here, or on the cluster where it is submitted as a job.
 
-The same line runs on a cluster: `ray job submit --address URL --working-dir . -- python pipelines/supervised.py gaitbase-gait3d`.
+python pipelines/supervised.py                                     # GaitBase on 180 walkers
+python pipelines/supervised.py gaitbase-gait3d --scale.workers 4 --scale.gpus-per-worker 1
+python pipelines/supervised.py --resume last                       # after Ctrl-C or a crash
+ray job submit --address URL --working-dir . -- python pipelines/supervised.py gaitbase-gait3d
 """
 
 import sys

@@ -1,32 +1,35 @@
-"""Run a sweep to its end: `python pipelines/sweep.py NAME [--base.field.path value ...]`; without a name, what there is.
+"""Run a sweep to its end. Killed and started again it goes on: no finished trial is repeated.
 
-Killed and started again it goes on: no finished trial is repeated. The same line runs on a cluster:
-`ray job submit --address URL --working-dir . -- python pipelines/sweep.py NAME`; and `--here` on a machine without Ray.
+python pipelines/sweep.py cod2-levels
+python pipelines/sweep.py cod2-search --trials 32             # a search goes on, further
+python pipelines/sweep.py cod2-levels --here --processes 2     # without Ray
+python pipelines/sweep.py cod2-levels --name mine --base.train.steps 2000 --seeds 0 1 2 3 4
+ray job submit --address URL --working-dir . -- python pipelines/sweep.py cod2-levels
 """
 
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import tyro
 
 from experiments import SWEEPS
-from gaitlab.command import Own, called, check_data, understood, without_modules
+from gaitlab.command import Early, Switch, asks_help, called, check_data, early, show_help, size, understood
 from gaitlab.experiment import Experiment
 from gaitlab.guard import guarded
+from gaitlab.help import titled
 from gaitlab.modules import import_modules, offered
 from gaitlab.sweeps.sweep import Sweep
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
-    """What can be said about a sweep on the command line; what it varies is a value in `experiments/`."""
+class Options(Early):
+    """What can be said about a sweep besides what its trials share; what it varies is a value in `experiments/`."""
 
     name: str
     """Another name makes another sweep, with trials of its own."""
-    base: Experiment
-    """What all trials share."""
     seeds: tuple[int, ...]
     """Ablation: every row with each. Search: trial i has seed i modulo their number."""
     trials: int
@@ -39,11 +42,11 @@ class Command:
     """Optuna's database, any SQL URL; $GAITLAB_STUDIES, or sweeps.db in gaitlab's home, if not given."""
     concurrency: int | None = None
     """Trials at a time; as many as the cluster has room for if not given, so give it for one that grows."""
-    retry_failed: bool = False
+    retry_failed: Switch = False
     """Failed trials run again."""
-    fresh: bool = False
+    fresh: Switch = False
     """Runs that others have finished are repeated."""
-    here: bool = False
+    here: Switch = False
     """On this machine, without Ray."""
     processes: int = 1
     """--here: trials at a time; threads and GPUs are divided among them."""
@@ -51,33 +54,45 @@ class Command:
     """--here: stop after so long, with everything resumable."""
     tracking: bool = True
     """--no-tracking leaves MLflow alone."""
-    own: Own = ()
-    """Module with sweeps or methods of your own; several may be given."""
 
 
-def catalogue() -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Command(Options):
+    """All that can be said on the command line."""
+
+    base: Experiment
+    """What all trials share."""
+
+
+def catalogue(sweeps: Mapping[str, Sweep]) -> str:
     """A line for each sweep, and one for those that every experiment has."""
-    own = [f"  {name:24}{sweep.title}" for name, sweep in SWEEPS.items() if not name.startswith("recipe-")]
-    any_ = next(sweep for name, sweep in SWEEPS.items() if name.startswith("recipe-"))
-    return [*own, f"  {'recipe-EXPERIMENT':24}{any_.title} of any recogniser, e.g. {any_.name}"]
+    own = {name: sweep.title for name, sweep in sweeps.items() if not name.startswith("recipe-")}
+    any_ = next(sweep for name, sweep in sweeps.items() if name.startswith("recipe-"))
+    own["recipe-EXPERIMENT"] = f"{any_.title} of any recogniser, e.g. {any_.name}"
+    return "\n".join(["sweeps:", *titled(own)])
 
 
-def parse(arguments: list[str]) -> tuple[Sweep, Command]:
-    """The sweep that the arguments name, as they change it, and how to run it."""
-    own, arguments = without_modules(arguments)
-    sweep = called(arguments[0], {**SWEEPS, **offered(import_modules(own), "SWEEPS")}, "sweep")
-    sweep = replace(sweep, base=replace(sweep.base, modules=(*sweep.base.modules, *own)))
-    default = Command(name=sweep.name, base=sweep.base, seeds=sweep.seeds, trials=sweep.trials, stopper=sweep.stopper, grace=sweep.grace)
-    prog, hidden = f"pipelines/sweep.py {sweep.name}", (tyro.conf.AvoidSubcommands,)
-    c = understood(lambda: tyro.cli(Command, default=default, config=hidden, args=arguments[1:], prog=prog))
+def parse(arguments: Sequence[str]) -> tuple[Sweep, Command]:
+    """The sweep that the arguments name, as they change it, and how to run it; without a name, or for --help, prints and exits."""
+    early_, rest = early(Early, arguments)
+    sweeps = {**SWEEPS, **offered(import_modules(early_.own), "SWEEPS")}
+    usage, about = "NAME [--base.field.path VALUE ...] [OPTIONS]", __doc__ or ""
+    if not rest or rest[0].startswith("-"):
+        show_help(usage, [about, catalogue(sweeps)], Early())
+    sweep = called(rest.pop(0), sweeps, "sweep")
+    sweep = replace(sweep, base=replace(sweep.base, modules=(*sweep.base.modules, *early_.own)))
+    options = Options(name=sweep.name, seeds=sweep.seeds, trials=sweep.trials, stopper=sweep.stopper, grace=sweep.grace, **vars(early_))
+    default = Command(base=sweep.base, **vars(options))
+    if asks_help(early_, rest):
+        trials = f"{len(sweep.rows)} rows x {len(sweep.seeds)} seeds" if sweep.rows else f"{sweep.trials} trials"
+        title = f"{sweep.name}: {sweep.title}; {trials} of {sweep.base.name} ({size(sweep.base)})"
+        show_help(usage, [about, title], default if early_.help_all else options)
+    c = understood(lambda: tyro.cli(Command, default=default, config=(tyro.conf.AvoidSubcommands,), args=rest))
     check_data(sweep.base.data, c.base.data)
     return replace(sweep, name=c.name, base=c.base, seeds=c.seeds, trials=c.trials, stopper=c.stopper, grace=c.grace), c
 
 
 def main() -> None:
-    if not (named := without_modules(sys.argv[1:])[1]) or named[0].startswith("-"):
-        print(f"{__doc__}\nsweeps:\n" + "\n".join(catalogue()))
-        return
     sweep, command = parse(sys.argv[1:])
     from gaitlab.launch import run_sweep
     from gaitlab.reports.report import sweep_report

@@ -114,6 +114,6 @@ def test_bad_input_is_one_clear_line(arguments: list[str], says: str) -> None:
 def test_help_says_how_to_go_on() -> None:
     done = pipeline("cod2.py", "--help")
     assert done.returncode == 0
-    for words in ("--resume last", "ray job submit", "--method.recogniser.backbone.channels", "cod2-grew"):
+    for words in ("--resume last", "ray job submit", "--help-all", "grew"):
         assert words in done.stdout
     assert "gaitbase-gait3d" not in done.stdout

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,6 @@ from PIL import Image
 from experiments import supervised
 from gaitlab import command
 from gaitlab.data.store import Store
-from tests.conftest import ROOT
 from tests.processes import Started, pipeline, script
 
 TINY_DATA = [
@@ -159,12 +156,3 @@ def _wait_for(found: Callable[[], list[Any]]) -> list[Any]:
             return result
         time.sleep(0.1)
     raise TimeoutError
-
-
-def test_help_names_experiments_and_fields() -> None:
-    """As typed: an interpreter of its own, which has imported nothing."""
-    command = [sys.executable, str(ROOT / "pipelines" / "supervised.py"), "--help"]
-    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=240, check=False)
-    assert done.returncode == 0
-    for word in ("gaitbase-gait3d", "--method.backbone.channels", "--optim.lr", "--resume", "--scale.workers"):
-        assert word in done.stdout

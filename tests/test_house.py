@@ -26,7 +26,8 @@ FLOORS = (
     {"sweeps"},
     {"reports"},
     {"cluster"},
-    {"guard", "command"},
+    {"guard", "help"},
+    {"command"},
     {"launch"},
     {"notebook"},
 )

@@ -35,6 +35,9 @@ class Best:
     step: int = 0
     score: float = float("-inf")
 
+    def __str__(self) -> str:
+        return f"best {self.score:.1f} at step {self.step}" if self.step else ""
+
 
 def train(
     experiment: Experiment,
@@ -111,6 +114,7 @@ def train(
     guard = FiniteGuard(method, config.max_bad_steps)
     recent: list[dict[str, Tensor]] = []
     bar = Steps(experiment.name, start, config.steps, per_step=experiment.batch_size, quiet=run.rank > 0)
+    bar.best = str(best)
     with bar, stop_flag() as stop:
         module.train()
         for step, batch in enumerate(feed.batches(start, config.steps, device), start):
@@ -140,21 +144,29 @@ def train(
             done = step + 1
             bar.advance(done)
             metrics: dict[str, float] = {}
-            if done % config.log_every == 0 or done == config.steps:
+            logs = done % config.log_every == 0 or done == config.steps
+            evaluates = validate is not None and config.evaluate_every and (done % config.evaluate_every == 0 or done == config.steps)
+            shown, evaluated = {}, ""
+            if logs or evaluates:
                 own = {k: float(torch.stack([r[k].float() for r in recent]).nanmean()) for k in recent[-1]}
-                metrics = _over_ranks(run.gather(own))
-                metrics["loss"] = sum(metrics[k] for k in losses.terms)
-                speed = bar.show(done, {k: metrics[k] for k in ("loss", *losses.terms, *losses.watch)})
-                metrics |= {"lr": rate, "steps_per_second": speed, "skipped_steps": float(guard.skipped)}
-                recent.clear()
-            if validate and config.evaluate_every and (done % config.evaluate_every == 0 or done == config.steps):
+                means = _over_ranks(run.gather(own))
+                means["loss"] = sum(means[k] for k in losses.terms)
+                shown = {k: means[k] for k in ("loss", *losses.terms, *losses.watch)}
+                speed = bar.rate(done, anew=logs)
+                if logs:
+                    metrics = means | {"lr": rate, "steps_per_second": speed, "skipped_steps": float(guard.skipped)}
+                    recent.clear()
+            if validate and evaluates:
                 score = run.gather(validate(tested))[0]  # the last bits may differ between machines, the decision must not
                 module.train()
                 metrics["validation"] = score
                 if score > best.score:
                     best = Best(done, score)
+                evaluated, bar.best = f"validation {score:.1f}, {best}".rstrip(", "), str(best)
                 if done < config.steps:
                     run.evaluated(done, score)
+            if shown:
+                bar.show(done, shown, speed, evaluated)
             if metrics and run.rank == 0:
                 tracker.log(done, metrics)
             if config.look_every and (done % config.look_every == 0 or done == config.steps) and run.rank == 0:

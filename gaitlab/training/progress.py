@@ -10,12 +10,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Steps:
-    """Shows steps `start`..`total`; `show(step, metrics)` prints what was just logged."""
+    """Shows steps `start`..`total`; `show` prints what was just logged. best: what the bar says of the evaluations so far."""
 
     def __init__(self, title: str, start: int, total: int, *, per_step: int = 1, quiet: bool = False) -> None:
         self.title, self.start, self.total, self.per_step, self.quiet = title, start, total, per_step, quiet
         self.seen = time.monotonic()
         self.seen_step = start
+        self.best = ""
         self.bar: Progress | None = None
         if sys.stdout.isatty() and not quiet:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
@@ -36,21 +37,23 @@ class Steps:
         if self.bar:
             self.bar.update(self.task, completed=step)
 
-    def show(self, step: int, metrics: Mapping[str, float]) -> float:
-        """Print the metrics with the rate since the last call; returns that rate in steps/s."""
+    def rate(self, step: int, *, anew: bool = True) -> float:
+        """Steps/s since the last call that began anew."""
         now = time.monotonic()
         rate = (step - self.seen_step) / max(1e-9, now - self.seen)
-        self.seen, self.seen_step = now, step
+        if anew:
+            self.seen, self.seen_step = now, step
+        return rate
+
+    def show(self, step: int, metrics: Mapping[str, float], rate: float, evaluated: str = "") -> None:
+        """Print the metrics, what an evaluation at this step says, and the rate; the bar says the best so far instead."""
         values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         speed = f"{rate:.2f} steps/s" + (f", {rate * self.per_step:,.0f} walks/s" if self.per_step > 1 else "")
         if self.bar:
-            self.bar.update(self.task, note=f"{values}  {speed}")
+            self.bar.update(self.task, note="  ".join(part for part in (self.best, values, speed) if part))
         elif not self.quiet:
-            print(
-                f"{self.title} {step}/{self.total}  {values}  {speed}  {clock((self.total - step) / max(rate, 1e-9))} left",
-                flush=True,
-            )
-        return rate
+            left = f"{clock((self.total - step) / max(rate, 1e-9))} left"
+            print("  ".join(part for part in (f"{self.title} {step}/{self.total}", values, evaluated, speed, left) if part), flush=True)
 
 
 def clock(seconds: float) -> str:
