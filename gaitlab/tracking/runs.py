@@ -9,6 +9,8 @@ In order: points leave from the front of one queue, and only once the store has 
 run first asks for the last step of every curve and drops what is not newer; a request that was carried out but not answered
 is sent again with the same times, and MLflow's databases hold a point of one key, step, time and value once.
 
+A run without a store (`--no-tracking`, or MLflow is not installed) keeps all of it there, and `pipelines/sync.py` brings it into one.
+
 `backlog` is the queue, `delivery` what the thread does, and here is what a training loop sees.
 """
 
@@ -18,6 +20,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -71,9 +74,11 @@ class MlflowTracker:
 
         Reopened, steps that the run already has are dropped from `log`, so a resumed loop may repeat them. token: begun under one, a run
         is there once, however often it is begun: for a caller that may be killed before it has written down the new run's id.
+        uri: of the store; the default one if None; "" for none, and so it is where MLflow is not installed.
         ValueError for a database whose driver is not installed.
         """
-        store = mlflow_store.absolute(uri or mlflow_store.default_uri())
+        wanted = uri != "" and find_spec("mlflow") is not None
+        store = mlflow_store.absolute(uri or mlflow_store.default_uri()) if wanted else ""
         if run_id and run_id.startswith(OFFLINE):
             token = run_id.removeprefix(OFFLINE)
         beginning = Beginning(experiment=experiment, data_hash=data_hash, parent=parent, tags=dict(tags), token=token or uuid.uuid4().hex)
@@ -82,7 +87,7 @@ class MlflowTracker:
 
     @property
     def run_id(self) -> str:
-        """MLflow's id of the run; waits for the store when the run is new (`offline-...` if the store is away)."""
+        """MLflow's id of the run; waits for the store when the run is new (`offline-...` if the store is away, or if there is none)."""
         return self._delivery.run_id or self._wait()
 
     @property
@@ -129,12 +134,14 @@ class MlflowTracker:
         self._thread.shutdown()
 
     def how_to_open(self) -> str:
-        """What to type, and the page of this run."""
-        self._wait()
+        """What to type, and the page of this run; for a run without a store, what brings it into one."""
+        sync = f"python pipelines/sync.py {self._wait()}"
+        if not self.uri:
+            return sync
         stored = self._delivery.stored
         if stored is None:
-            lie = self._delivery.spool.folder
-            return f"the store {mlflow_store.without_password(self.uri)} did not answer; the run's metrics lie in {lie}"
+            store, lie = mlflow_store.without_password(self.uri), self._delivery.spool.folder
+            return f"the store {store} did not answer; the run's metrics lie in {lie}; deliver them with: {sync}"
         return mlflow_store.page_of(self.uri, f"#/experiments/{stored.experiment}/runs/{stored.run}")
 
     def __enter__(self) -> "MlflowTracker":
@@ -180,7 +187,7 @@ class MlflowTracker:
 
 
 class NoTracker:
-    """The same verbs, doing nothing: for ranks above 0 and for `--no-tracking`."""
+    """The same verbs, doing nothing: for ranks above 0, and for tests of a folder."""
 
     PREFIX = "untracked-"
     uri = ""
