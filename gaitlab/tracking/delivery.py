@@ -105,6 +105,9 @@ class Delivery:
 
     def points(self) -> None:
         """Deliver the backlog, or what the store takes of it; the rest is kept on disk."""
+        if not self.uri:
+            self._backlog.keep()
+            return
         while len(self._backlog):
             if not self._reach(self._send_points):
                 self._backlog.keep()

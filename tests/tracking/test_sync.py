@@ -191,6 +191,18 @@ def test_while_it_trains_and_when_it_has_ended(store: str, capsys: pytest.Captur
     assert curve(store, tracker.run_id, "loss") == [(step, step / 7) for step in range(100)]
 
 
+def test_a_driver_and_its_worker_keep_one_run(store: str) -> None:
+    """As on Ray: the driver opens the run, waits for the worker that trains, and closes it."""
+    with start() as driver:
+        with start(run_id=driver.run_id) as worker:
+            log(worker, range(20))
+        again = start(run_id=driver.run_id)  # it was killed, and replaced
+        log(again, range(10, 30))
+        again.finish()
+    sync()
+    assert curve(store, driver.run_id, "loss") == [(step, step / 7) for step in range(30)]
+
+
 def test_a_run_that_delivers_itself_is_left_to_it(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     with start(uri="http://127.0.0.1:9") as away:
         away.flush()
