@@ -87,6 +87,7 @@ def test_a_packed_run_goes_on_in_an_empty_home_without_ray_and_mlflow(tiny_store
     killed.stdout.close()
     said = whole.communicate(120)
     assert whole.returncode == 0, said
+    assert "bring it into MLflow with: python pipelines/sync.py offline-" in said
     (run,) = [path.name for path in (homes["killed"] / "runs").iterdir()]
     begun = max(checkpoint.found(homes["killed"] / "runs" / run))
     assert begun < 12
