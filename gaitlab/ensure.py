@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -58,6 +59,7 @@ def ensure(
     of runs that begin, for MLflow. how: run's id -> what to type when it is cut short. quiet: without the table of what is done.
     Raises what `training.loop.train` raises; ValueError for what can be known before, with nothing begun.
     """
+    go_on = how or partial(resume_line, tracking=tracking)
     check_transfers(experiment, resume)
     ready = prepare(experiment, launcher.processes(experiment), resume=resume is not None, ingest=launcher.ingest)
     of = (resume and identity_of(resume)) or identity(experiment)
@@ -81,7 +83,7 @@ def ensure(
             keep_config(experiment, run_folder(run))
             if resume is None:
                 note_run(of, run, parent or "")
-            print(f"run {run}; if it is cut short, {(how or resume_line)(run)}", flush=True)
+            print(f"run {run}; if it is cut short, {go_on(run)}", flush=True)
 
         with tracker_of(
             experiment, ready.store.hash, run_id=resume, token=entry.token, parent=parent, tags=tags, uri=uri, tracking=tracking,
@@ -93,11 +95,11 @@ def ensure(
                 if rank():
                     sys.exit(130)
                 tracker.finish("KILLED")
-                raise Interrupted(stop.step, (how or resume_line)(tracker.run_id)) from None
+                raise Interrupted(stop.step, go_on(tracker.run_id)) from None
             summary = replace(summary, run=tracker.run_id)
             say(f"\n{summary.text()}")
-    if tracker.uri:
-        say(f"\nlook at the run with: {tracker.how_to_open()}")
+    if isinstance(tracker, MlflowTracker) and parent is None:
+        say(f"\n{'look at the run' if tracker.uri else 'bring it into MLflow'} with: {tracker.how_to_open()}")
     return summary
 
 
@@ -141,20 +143,27 @@ def tracker_of(
     """What remembers a run, new where `run_id` is None; on one of torchrun's ranks only. tracking: False: no MLflow."""
     if rank():
         return NoTracker(run_id)
-    if not tracking:
-        return NoTracker(run_id, begun=begun)
+    store = uri if tracking else ""
     return MlflowTracker.start(
-        experiment, data_hash=data_hash, run_id=run_id, token=token, parent=parent, tags=tags, uri=uri, system_metrics=watches, begun=begun
+        experiment,
+        data_hash=data_hash,
+        run_id=run_id,
+        token=token,
+        parent=parent,
+        tags=tags,
+        uri=store,
+        system_metrics=watches,
+        begun=begun,
     )
 
 
-def resume_line(run_id: str) -> str:
+def resume_line(run_id: str, *, tracking: bool) -> str:
     """What to type to go on with a run."""
     if "__file__" not in vars(sys.modules["__main__"]):  # a notebook
-        return f"resume with: gaitlab.train(experiment, resume={run_id!r})"
+        return f"go on with: gaitlab.train(experiment, resume={run_id!r}{'' if tracking else ', tracking=False'})"
     torchrun = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", "1")]
     start = torchrun if under_torchrun() else ["python"]
-    untracked = ["--no-tracking"] if run_id.startswith(NoTracker.PREFIX) else []
+    untracked = [] if tracking else ["--no-tracking"]
     return f"give the same command again, or: {shlex.join([*start, sys.argv[0], '--resume', run_id, *untracked])}"
 
 

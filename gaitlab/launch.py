@@ -92,7 +92,7 @@ def run_sweep(
 
             def task(job: Job) -> Task:
                 of = tags if job.number is None else {**tags, "trial": str(job.number)}
-                return Task.of(job, home(), of, parent.run_id if tracking else "", parent.uri, study.command)
+                return Task.of(job, home(), of, parent.run_id, parent.uri, study.command)
 
             print(f"{sweep.name}: {len(study.trials()) if sweep.rows else sweep.trials} trials, {places} at a time", flush=True)
             if here:
@@ -105,7 +105,7 @@ def run_sweep(
                 content = log_report(sweep, study, parent)
             if tracking and (said := register_winner(study)):
                 print(said, flush=True)
-            print(f"look at it with: {parent.how_to_open()}", flush=True)
+            print(f"{'look at it' if parent.uri else 'bring it into MLflow'} with: {parent.how_to_open()}", flush=True)
     finally:
         study.close()
     return study, content

@@ -86,6 +86,7 @@ def test_methods_and_the_local_loop_need_neither_ray_nor_mlflow() -> None:
         "import sys\n"
         "sys.modules['ray'] = sys.modules['mlflow'] = None\n"  # an import of either now raises
         "import gaitlab.methods.cod2, gaitlab.training.fit, gaitlab.launch, gaitlab.interop.opengait, experiments\n"
+        "import gaitlab.runs.pack, gaitlab.runs.unpack, gaitlab.tracking.sync\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 

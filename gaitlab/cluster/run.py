@@ -94,7 +94,7 @@ class OnRay:
     def train(self, ready: Ready, tracker: AnyTracker, *, resume: bool) -> Summary:
         if resume and (state := checkpoint.newest(run_folder(tracker.run_id))):
             checkpoint.check_same(state, ready.experiment, ready.store.hash, "the run's checkpoint")
-        return train_on_workers(ready, run_id=tracker.run_id, tracking_uri=tracker.uri or None, resume=resume, callbacks=self._callbacks)
+        return train_on_workers(ready, run_id=tracker.run_id, tracking_uri=tracker.uri, resume=resume, callbacks=self._callbacks)
 
 
 def train_on_workers(ready: Ready, *, run_id: str, tracking_uri: str | None, resume: bool, callbacks: Sequence[Any] = ()) -> Summary:

@@ -92,24 +92,34 @@ def bars_figure(rank1: Mapping[str, pd.Series], *, title: str = "Rank-1 by condi
 
 
 def views_figure(matrices: Mapping[str, pd.DataFrame], *, title: str = "Rank-1 by view") -> Figure:
-    """label -> rank-1 percent by probe view (rows) and gallery view (columns), side by side on one colour scale."""
-    rows, columns = next(iter(matrices.values())).shape
+    """label -> rank-1 percent by probe view (rows) and gallery view (columns), side by side on one colour scale, at most three in a row."""
+    sizes = [matrix.shape for matrix in matrices.values()]
+    rows, columns = (max(size) for size in zip(*sizes, strict=True))
     cell = 0.42 if max(rows, columns) > 6 else 0.55
-    figure = Figure(figsize=(1.7 + len(matrices) * (cell * columns + 0.5), cell * rows + 1.5), dpi=120, layout="constrained")
+    across = min(3, len(matrices))
+    down = -(-len(matrices) // across)
+    size = (1.7 + across * (max(cell * columns, 1.7) + 0.5), down * (cell * rows + 0.9) + 0.6)
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-    grid = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
-    for axes, (label, matrix) in zip(grid, matrices.items(), strict=True):
+    grid = figure.subplots(down, across, squeeze=False)
+    for axes in grid.flat[len(matrices) :]:
+        axes.set_visible(False)
+    for axes, (label, matrix) in zip(grid.flat, matrices.items(), strict=False):
+        rows, columns = matrix.shape
         picture = axes.imshow(matrix.to_numpy(float), cmap="viridis", vmin=0, vmax=100)
         axes.set_xticks(range(columns), matrix.columns, rotation=60 if columns > 6 else 0)
         axes.set_yticks(range(rows), matrix.index)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set(title=f"{label}  (other views {_off_diagonal(matrix):.1f} %)", xlabel="gallery view")
+        axes.set_title(f"{label} (others {_off_diagonal(matrix):.1f} %)", fontsize=9)
         for (i, j), value in np.ndenumerate(matrix.to_numpy(float)):
             if np.isfinite(value):
                 axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=7.5, color="white" if value < 62 else "black")
-    grid[0].set_ylabel("probe view")
-    figure.colorbar(picture, ax=list(grid), label="rank-1 (%)", shrink=0.9, pad=0.01)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("probe view")
+    for axes in grid[-1]:
+        axes.set_xlabel("gallery view")
+    figure.colorbar(picture, ax=list(grid.flat), label="rank-1 (%)", shrink=0.9, pad=0.01)
     return figure
 
 

@@ -56,8 +56,8 @@ class RetrievalProtocol(RetrievalRules):
         }
         if result.curves:
             figures[f"{name}-open-set"] = partial(open_set_figure, {label: r.curves for label, r in results.items()})
-        for probes in result.matrices:
-            figures[f"{name}-views-{probes}"] = partial(views_figure, {label: r.matrices[probes] for label, r in results.items()})
+        if result.matrices:
+            figures[f"{name}-views"] = partial(views_figure, result.matrices, title=f"Rank-1 by view, {embedder.name}")
         return Tested(
             headline=result.rank1,
             metrics=finals(name, result.table) | {f"{name}/rank1": result.rank1},

@@ -1,9 +1,11 @@
 """A sweep's report in its forms: NAME.md and NAME.json as all results, NAME.tex, NAME.html, and the same in the sweep's MLflow run."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from gaitlab.reports.page import page
 from gaitlab.reports.report import Report, sweep_report
@@ -35,10 +37,14 @@ def log_report(sweep: Sweep, study: Study, tracker: Tracker) -> Report:
         tracker.table(table.name, pd.DataFrame(list(table.lines), columns=[head or "row" for head in table.head]))
     tracker.table("results", pd.DataFrame([vars(row) for row in report.rows]))
     for name, figure in report.figures.items():
-        tracker.figure(name, figure)
+        tracker.figure(name, partial(_drawn, figure))
     for name, text in report_files(report).items():
         tracker.text(name, text)
     return report
+
+
+def _drawn(figure: Figure) -> Figure:
+    return figure
 
 
 def markdown_notes(report: Report) -> str:

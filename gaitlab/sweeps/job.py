@@ -50,7 +50,7 @@ def run(task: Task, launcher: Launcher) -> Summary:
     import_kept(plain["modules"])
     experiment = from_dict(plain, Experiment)
     return ensure(
-        experiment, launcher, fresh=task.fresh, tracking=bool(task.uri), parent=task.parent or None, tags=task.tags,
+        experiment, launcher, fresh=task.fresh, tracking=bool(task.uri), parent=task.parent, tags=task.tags,
         uri=task.uri or None, how=lambda run: f"go on with: {task.how}",
     )  # fmt: skip
 

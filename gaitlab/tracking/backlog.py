@@ -21,6 +21,7 @@ class Backlog:
         self._lock = threading.Lock()
         self._points: list[Point] = []
         self._kept = 0  # as many of them, from the first on, are in the spool
+        self._spooled = False  # whether the spool may hold points of ours; another process of the run may keep its own there
         self._last: dict[str, int] = {}  # key -> last step that the run had when it was opened
         self._spool: Spool | None = None
 
@@ -36,7 +37,9 @@ class Backlog:
         """Points that an earlier process left in `spool` go to the front; from now on points are kept there."""
         with self._lock:
             self._spool = spool
-            earlier = [point for point in spool.points() if _lacks(point, self._last)]
+            there = list(spool.points())
+            self._spooled = bool(there)
+            earlier = [point for point in there if _lacks(point, self._last)]
             self._had((point.key, point.step) for point in earlier)
             self._points = earlier + [point for point in self._points if _lacks(point, self._last)]
             self._kept = len(earlier)
@@ -55,6 +58,7 @@ class Backlog:
             if len(self._points) > self._kept:
                 assert self._spool is not None
                 self._spool.add(self._points[self._kept :])
+                self._spooled = True
                 self._kept = len(self._points)
 
     def hand_over(self, send: Callable[[Sequence[Point]], object]) -> None:
@@ -68,8 +72,9 @@ class Backlog:
     def tidy(self) -> None:
         """Clear the spool of points that have all gone."""
         with self._lock:
-            if not self._kept and self._spool is not None:
+            if self._spooled and not self._kept and self._spool is not None:
                 self._spool.clear_points()
+                self._spooled = False
 
     def _had(self, steps: Iterable[tuple[str, int]]) -> None:
         for key, step in steps:

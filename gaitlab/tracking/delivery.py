@@ -2,7 +2,7 @@
 
 After a failure the store is left alone for a while, and points and artifacts wait on disk; nothing is raised. A run whose store
 is away when it begins has an id of its own, `offline-` and a token; the store makes it under that token when it answers, be it
-in this process or in one that reopens the run.
+in this process, in one that reopens the run, or by `tracking.sync`. A run without a store is delivered to nobody but the last.
 """
 
 import contextlib
@@ -13,15 +13,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from gaitlab.config import to_dict
+from gaitlab.config import flatten, to_dict
 from gaitlab.experiment import Experiment
+from gaitlab.runs import claim
 from gaitlab.runs.folder import run_folder
 from gaitlab.tracking import mlflow_store, provenance
 from gaitlab.tracking.backlog import Backlog
 from gaitlab.tracking.mlflow_store import OFFLINE
-from gaitlab.tracking.spool import Spool
+from gaitlab.tracking.record import Record, as_text, from_text, keep_record, kept_record
+from gaitlab.tracking.spool import Ending, Spool
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,6 +33,9 @@ RETRY_SECONDS = 60.0
 """After a failed delivery the store is left alone for this long."""
 FINISH_SECONDS = 5.0
 """For this long `finish` tries again, e.g. while other processes lock a database."""
+
+RUN = "run.json"
+"""In the spool: the record of the process that trains without a store."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +51,6 @@ class Beginning:
     token: str
 
 
-class Record(TypedDict):
-    """`run.json`: what the store is told of a run that began offline, whoever reopens it."""
-
-    name: str
-    parent: str | None
-    tags: dict[str, str]
-
-
 class Stored(NamedTuple):
     """The run in a store that has answered: its id there, and that of its MLflow experiment."""
 
@@ -63,7 +60,10 @@ class Stored(NamedTuple):
 
 
 class Delivery:
-    """Of one run, whose points are those of `backlog`; new if `run_id` is None. watches: the machine's load is logged, too."""
+    """Of one run, whose points are those of `backlog`; new if `run_id` is None. watches: the machine's load is logged, too.
+
+    uri: "" for a run without a store: everything stays in its spool.
+    """
 
     def __init__(self, uri: str, beginning: Beginning, backlog: Backlog, *, run_id: str | None, watches: bool) -> None:
         self.uri = uri
@@ -72,6 +72,8 @@ class Delivery:
         self.stored: Stored | None = None  # until the store has answered
         self._beginning = beginning
         self._backlog = backlog
+        self._began = _now()
+        self._claim: TextIO | None = None
         self._monitor: SystemMetricsMonitor | None = None
         self._retry_at = 0.0
         self._away = False
@@ -86,18 +88,26 @@ class Delivery:
     def begin(self) -> str:
         """Make the run or reopen it, and take up what its spool holds; its id, one of our own when the store is away."""
         new = self.run_id is None
+        if not new:
+            self._join()
         self._reach(lambda client, run: None)
-        assert self.run_id is not None
+        self.run_id = self.run_id or f"{OFFLINE}{self._beginning.token}"
         if new:
+            self._join()
+            keep_record(self._record, run_folder(self.run_id))
             self.spool.put("config.json", json.dumps(to_dict(self._beginning.experiment), indent=2).encode())
-            if self.stored is None:
-                self.spool.put("run.json", json.dumps(self._record, indent=2).encode())
+        if not self.uri or (new and self.stored is None):
+            self.spool.put(RUN, as_text(self._record).encode())
+        self.spool.end(None)
         self._backlog.open(self.spool)
         self.artifacts()
         return self.run_id
 
     def points(self) -> None:
         """Deliver the backlog, or what the store takes of it; the rest is kept on disk."""
+        if not self.uri:
+            self._backlog.keep()
+            return
         while len(self._backlog):
             if not self._reach(self._send_points):
                 self._backlog.keep()
@@ -106,17 +116,27 @@ class Delivery:
 
     def artifacts(self) -> None:
         """Deliver the spool's artifacts; those that the store does not take stay."""
+        if not self.uri:
+            return
         self.spool.hand_over(lambda file, path: self._reach(partial(mlflow_store.send_artifact, file=file, path=path)))
 
     def finish(self, status: str) -> None:
         """Deliver what is left and close the run as `status`; what cannot be delivered stays on disk."""
         self._unwatch()
-        deadline = time.monotonic() + FINISH_SECONDS
+        deadline = time.monotonic() + (FINISH_SECONDS if self.uri else 0.0)
         while not (closed := self._close(status, deliver=True)) and time.monotonic() <= deadline:
             time.sleep(0.5)
         if not closed and not len(self._backlog):  # only artifacts are refused
-            self._close(status)
+            closed = self._close(status)
+        if not closed or not self.spool.empty():
+            self.spool.end(Ending(status, _now()))
         self.spool.remove_if_empty()
+        if self._claim:
+            self._claim.close()
+
+    def _join(self) -> None:
+        assert self.run_id is not None
+        self._claim = claim.join(run_folder(self.run_id), mlflow_store.without_password(self.uri))
 
     def _close(self, status: str, *, deliver: bool = False) -> bool:
         self._retry_at = 0.0
@@ -130,7 +150,7 @@ class Delivery:
 
     def _reach(self, send: "Callable[[MlflowClient, str], object]") -> bool:
         """Whether `send(client, the store's id of the run)` reached the store, which is opened first if it never answered."""
-        if time.monotonic() < self._retry_at:
+        if not self.uri or time.monotonic() < self._retry_at:
             return False
         try:
             if self.stored is None:
@@ -151,26 +171,30 @@ class Delivery:
         """The run is made or reopened in the store; what it has there leaves the backlog."""
         client = mlflow_store.open_store(self.uri)
         if self.run_id is None:
-            run = self._create(client, self._record)
+            run = mlflow_store.create_run(client, self.uri, self._record, self._beginning.token)
         else:
-            run = self.run_id
-            if run.startswith(OFFLINE):
-                written = self.spool.read("run.json")
-                run = self._create(client, json.loads(written) if written else self._record)
+            run = taken_up(client, self.uri, self.run_id, self._begun_as)
             mlflow_store.reopen_run(client, run, self._record["tags"])
             self._backlog.drop(mlflow_store.last_steps(client, run))
         return Stored(client, run, client.get_run(run).info.experiment_id)
 
-    def _create(self, client: "MlflowClient", record: Record) -> str:
-        begun = self._beginning
-        return mlflow_store.create_run(client, self.uri, begun.experiment, record["tags"], record["parent"], begun.token)
+    def _begun_as(self) -> Record:
+        """What the run that is reopened began with."""
+        assert self.run_id is not None
+        record = kept_record(run_folder(self.run_id)) or went_on_as(self.run_id) or self._record
+        return {"params": self._record["params"], **record}  # which a record of before lacks
 
     @cached_property
     def _record(self) -> Record:
         """Of this process; asks git, the machine and torch."""
         begun = self._beginning
-        tags = provenance.tags(begun.experiment, begun.data_hash) | dict(begun.tags)
-        return {"name": begun.experiment.name, "parent": begun.parent, "tags": tags}
+        return {
+            "name": begun.experiment.name,
+            "parent": begun.parent,
+            "tags": provenance.tags(begun.experiment, begun.data_hash) | dict(begun.tags),
+            "params": {key: str(value) for key, value in flatten(begun.experiment).items()},
+            "start": self._began,
+        }
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:
@@ -193,3 +217,21 @@ class Delivery:
             stopping.start()
             stopping.join(FINISH_SECONDS)
             self._monitor = None
+
+
+def taken_up(client: "MlflowClient", uri: str, run_id: str, begun_as: Callable[[], Record]) -> str:
+    """The store's id of the run, which is made there by its record if the store has none of that id: it began without one, or elsewhere."""
+    if not run_id.startswith(OFFLINE) and (found := mlflow_store.find_run(client, run_id)):
+        return str(found.info.run_id)
+    return mlflow_store.create_run(client, uri, begun_as(), run_id.removeprefix(OFFLINE))
+
+
+def went_on_as(run_id: str) -> Record | None:
+    """The record of the process that last trained without a store, if that is not delivered yet."""
+    spool = Spool(run_folder(run_id) / "spool")
+    written = spool.read(RUN)
+    return from_text(written.decode(), spool.folder / RUN) if written else None
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

@@ -7,14 +7,13 @@ import re
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaitlab.config import flatten
-from gaitlab.experiment import Experiment
 from gaitlab.home import home
+from gaitlab.runs.folder import run_folder
+from gaitlab.tracking.record import Record, kept_record
 from gaitlab.tracking.spool import Point
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 OFFLINE = "offline-"
-"""Begins the id of a run whose store was away when it began; a store that comes back names the run by an id of its own."""
+"""Begins the id of a run that began without a store; one that it comes into later names the run by an id of its own."""
 START = "gaitlab.start"
 """Tag by which a run is found again whose creation was asked for, but not answered or not written down."""
 
@@ -82,58 +81,77 @@ def open_store(uri: str) -> "MlflowClient":
 
 
 def tags_of(run_id: str) -> dict[str, str]:
-    """The tags of a run in the default store, e.g. `commit`; none for a run that was not tracked."""
+    """The tags of a run, e.g. `commit`, as its folder or the default store has them; none for a run that was not tracked."""
+    if kept := kept_record(run_folder(run_id)):
+        return kept["tags"]
     run = None if run_id.startswith("untracked-") else find_run(open_store(default_uri()), run_id)
     return dict(run.data.tags) if run else {}
 
 
 def find_run(client: "MlflowClient", run_id: str) -> "Run | None":
-    """The run of that id, or that began offline under it; None if the store has none."""
+    """The run of that id, or that was begun under it elsewhere; None if the store has none."""
     from mlflow.exceptions import MlflowException
 
-    if run_id.startswith(OFFLINE):
-        families = [family.experiment_id for family in client.search_experiments()]
-        found = client.search_runs(families, f"tags.`{START}` = '{run_id.removeprefix(OFFLINE)}'")
-        return found[0] if found else None
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
+    if not run_id.startswith(OFFLINE):
+        try:
+            return client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+    begun = _begun_under(client, run_id.removeprefix(OFFLINE))
+    return begun[0] if begun else None
 
 
-def create_run(client: "MlflowClient", uri: str, experiment: Experiment, tags: Mapping[str, str], parent: str | None, token: str) -> str:
-    """The run that was begun under `token`, with its parameters.
+def create_run(client: "MlflowClient", uri: str, record: Record, token: str) -> str:
+    """The run that was begun under `token`, with its parameters, under its parent.
 
     A request that was carried out but not answered, and so made again, leaves twins; all but the first of them go.
     """
     from mlflow.entities import Param
 
-    family = experiment_id(client, uri)
-    search = partial(client.search_runs, [family], f"tags.`{START}` = '{token}'", order_by=["attributes.start_time ASC"])
-    if not search():
-        nested = {"mlflow.parentRunId": parent} if parent else {}
-        client.create_run(family, run_name=experiment.name, tags={**tags, **nested, START: token})
-    run, *twins = search()
+    if not (begun := _begun_under(client, token)):
+        parent = record["parent"] and find_run(client, record["parent"])
+        nested = {"mlflow.parentRunId": parent.info.run_id if parent else record["parent"]} if record["parent"] else {}
+        tags = {**record["tags"], **nested, START: token}
+        client.create_run(experiment_id(client, uri), start_time=record.get("start"), run_name=record["name"], tags=tags)
+        begun = _begun_under(client, token)
+    run, *twins = begun
     for twin in twins:
         client.delete_run(twin.info.run_id)
     there = run.data.params  # never to be changed
-    params = [Param(legal(key), str(value)[:6000]) for key, value in flatten(experiment).items() if legal(key) not in there]
+    params = [Param(legal(key), value[:6000]) for key, value in record.get("params", {}).items() if legal(key) not in there]
     for start in range(0, len(params), 100):
         client.log_batch(run.info.run_id, params=params[start : start + 100])
     return str(run.info.run_id)
 
 
+def _begun_under(client: "MlflowClient", token: str) -> "list[Run]":
+    """Runs that were begun under a token, the oldest first."""
+    families = [family.experiment_id for family in client.search_experiments()]
+    return list(client.search_runs(families, f"tags.`{START}` = '{token}'", order_by=["attributes.start_time ASC"]))
+
+
+def adopt(client: "MlflowClient", run_id: str, known_as: str) -> None:
+    """Put the runs under `run_id` that took `known_as` for their parent when the store did not have it yet."""
+    families = [family.experiment_id for family in client.search_experiments()]
+    for child in client.search_runs(families, f"tags.`mlflow.parentRunId` = '{known_as}'", max_results=50_000):
+        client.set_tag(child.info.run_id, "mlflow.parentRunId", run_id)
+
+
 def reopen_run(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
-    """Mark the run as running again, here; the commit it began with stays, a different one goes to `commit_resumed`."""
+    """Mark the run as running again, here."""
+    client.update_run(run_id, status="RUNNING")
+    went_on(client, run_id, tags)
+
+
+def went_on(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
+    """Where the run was resumed; the commit it began with stays, a different one goes to `commit_resumed`."""
     from mlflow.entities import RunTag
 
-    client.update_run(run_id, status="RUNNING")
     begun = client.get_run(run_id).data.tags
     here = {key: value for key, value in tags.items() if key not in ("commit", "dirty", "mlflow.source.git.commit")}
-    if begun.get("commit") != tags["commit"]:
-        here["commit_resumed"] = tags["commit"]
+    if begun.get("commit") != (now := tags.get("commit", begun.get("commit"))):
+        here["commit_resumed"] = str(now)
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in here.items() if begun.get(key) != value])
 
 

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,6 +47,8 @@ def register(folder: Path, name: str, *, modality: Modality | None = None, uri: 
     """
     if not name or set(name) & set("/:.%\"'"):
         raise ValueError(f"a model's name is not empty and holds none of / : . % \" '; not {name!r}: --name gaitbase-casia-b")
+    if find_spec("mlflow") is None:
+        raise ValueError("MLflow is not installed here: pip install mlflow")
     network = Network(folder, modality=modality, device=torch.device("cpu"))
     experiment = network.experiment
     role, spec = network.clip

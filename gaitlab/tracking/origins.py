@@ -1,9 +1,11 @@
-"""Where the numbers of a table came from: commit, machine and config of its runs, as their tags have it."""
+"""Where the numbers of a table came from: commit, machine and config of its runs, as their records or their tags in the store have it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from gaitlab.runs.folder import run_folder
 from gaitlab.tracking import mlflow_store, provenance
+from gaitlab.tracking.record import kept_record
 from gaitlab.tracking.runs import NoTracker
 
 UNKNOWN = "unknown"
@@ -20,9 +22,11 @@ class Origin:
 
 
 def origins(runs: Iterable[str]) -> dict[str, Origin]:
-    """Run id -> its origin. A store that is away is asked once; untracked runs and those it does not have are unknown."""
+    """Run id -> its origin. A store that is away is asked once; runs without a record that it does not have are unknown."""
     found = dict.fromkeys(runs, Origin())
-    tracked = [run for run in found if run and not run.startswith(NoTracker.PREFIX)]
+    recorded = {run: record["tags"] for run in found if run and (record := kept_record(run_folder(run)))}
+    found |= {run: _origin(tags) for run, tags in recorded.items()}
+    tracked = [run for run in found if run and run not in recorded and not run.startswith(NoTracker.PREFIX)]
     uri = mlflow_store.absolute(mlflow_store.default_uri())
     database = mlflow_store.database_file(uri)
     if not tracked or (database is not None and not database.exists()):
@@ -37,12 +41,15 @@ def origins(runs: Iterable[str]) -> dict[str, Origin]:
             stored = mlflow_store.find_run(client, run)
         except Exception:  # noqa: BLE001  (nor does a store that goes away in the middle stop a table)
             continue
-        tags = dict(stored.data.tags) if stored else {}
-        machine = all(key in tags for key in ("cpu", "cores", "ram", "gpu"))
-        found[run] = Origin(
-            commit=tags.get("commit", UNKNOWN),
-            hardware=provenance.hardware_line(tags) if machine else UNKNOWN,
-            config=tags.get("fingerprint", UNKNOWN),
-            dirty=tags.get("dirty") == "true",
-        )
+        found[run] = _origin(stored.data.tags if stored else {})
     return found
+
+
+def _origin(tags: Mapping[str, str]) -> Origin:
+    machine = all(key in tags for key in ("cpu", "cores", "ram", "gpu"))
+    return Origin(
+        commit=tags.get("commit", UNKNOWN),
+        hardware=provenance.hardware_line(tags) if machine else UNKNOWN,
+        config=tags.get("fingerprint", UNKNOWN),
+        dirty=tags.get("dirty") == "true",
+    )

@@ -9,6 +9,8 @@ In order: points leave from the front of one queue, and only once the store has 
 run first asks for the last step of every curve and drops what is not newer; a request that was carried out but not answered
 is sent again with the same times, and MLflow's databases hold a point of one key, step, time and value once.
 
+A run without a store (`--no-tracking`, or MLflow is not installed) keeps all of it there, and `pipelines/sync.py` brings it into one.
+
 `backlog` is the queue, `delivery` what the thread does, and here is what a training loop sees.
 """
 
@@ -18,6 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -49,6 +52,8 @@ class MlflowTracker:
         self._backlog = backlog
         self._finished = False
         self._wanted = threading.Event()
+        if not self.uri:  # nothing to wait for
+            self._wanted.set()
         self._sent = time.monotonic()
         self._sending: Future[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
@@ -73,9 +78,11 @@ class MlflowTracker:
         Reopened, steps that the run already has are dropped from `log`, so a resumed loop may repeat them. token: begun under one, a run
         is there once, however often it is begun: for a caller that may be killed before it has written down the new run's id.
         begun: told the run's id as soon as it has one, in the tracker's thread.
+        uri: of the store; the default one if None; "" for none, and so it is where MLflow is not installed.
         ValueError for a database whose driver is not installed.
         """
-        store = mlflow_store.absolute(uri or mlflow_store.default_uri())
+        wanted = uri != "" and find_spec("mlflow") is not None
+        store = mlflow_store.absolute(uri or mlflow_store.default_uri()) if wanted else ""
         if run_id and run_id.startswith(OFFLINE):
             token = run_id.removeprefix(OFFLINE)
         beginning = Beginning(experiment=experiment, data_hash=data_hash, parent=parent, tags=dict(tags), token=token or uuid.uuid4().hex)
@@ -84,7 +91,7 @@ class MlflowTracker:
 
     @property
     def run_id(self) -> str:
-        """MLflow's id of the run; waits for the store when the run is new (`offline-...` if the store is away)."""
+        """MLflow's id of the run; waits for the store when the run is new (`offline-...` if the store is away, or if there is none)."""
         return self._delivery.run_id or self._wait()
 
     @property
@@ -110,10 +117,10 @@ class MlflowTracker:
         """The artifact tables/NAME.json, shown by the UI and read by `mlflow.load_table`; replaces an older one of that name."""
         self._artifact(f"tables/{name}.json", frame.to_json(orient="split", index=False, date_format="iso").encode())
 
-    def figure(self, name: str, figure: "Figure") -> None:
+    def figure(self, name: str, draw: "Callable[[], Figure]") -> None:
         """The artifact figures/NAME.png."""
         picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=120, bbox_inches="tight")
+        draw().savefig(picture, format="png", dpi=120)
         self._artifact(f"figures/{name}.png", picture.getvalue())
 
     def text(self, name: str, text: str) -> None:
@@ -131,12 +138,14 @@ class MlflowTracker:
         self._thread.shutdown()
 
     def how_to_open(self) -> str:
-        """What to type, and the page of this run."""
-        self._wait()
+        """What to type, and the page of this run; for a run without a store, what brings it into one."""
+        sync = f"python pipelines/sync.py {self._wait()}"
+        if not self.uri:
+            return sync
         stored = self._delivery.stored
         if stored is None:
-            lie = self._delivery.spool.folder
-            return f"the store {mlflow_store.without_password(self.uri)} did not answer; the run's metrics lie in {lie}"
+            store, lie = mlflow_store.without_password(self.uri), self._delivery.spool.folder
+            return f"the store {store} did not answer; the run's metrics lie in {lie}; deliver them with: {sync}"
         return mlflow_store.page_of(self.uri, f"#/experiments/{stored.experiment}/runs/{stored.run}")
 
     def __enter__(self) -> "MlflowTracker":
@@ -184,7 +193,7 @@ class MlflowTracker:
 
 
 class NoTracker:
-    """The same verbs, doing nothing: for ranks above 0 and for `--no-tracking`."""
+    """The same verbs, doing nothing: for ranks above 0, and for tests of a folder."""
 
     PREFIX = "untracked-"
     uri = ""
@@ -202,7 +211,7 @@ class NoTracker:
     def final(self, metrics: Mapping[str, float]) -> None: ...
     def flush(self) -> None: ...
     def table(self, name: str, frame: "pandas.DataFrame") -> None: ...
-    def figure(self, name: str, figure: "Figure") -> None: ...
+    def figure(self, name: str, draw: "Callable[[], Figure]") -> None: ...
     def text(self, name: str, text: str) -> None: ...
     def finish(self, status: str = "FINISHED") -> None: ...
     def how_to_open(self) -> str:

@@ -1,4 +1,4 @@
-"""What a run has not delivered yet, on disk: points of curves, and artifacts. No MLflow here."""
+"""What a run has not delivered yet, on disk: points of curves, artifacts, and how it ended. No MLflow here."""
 
 import contextlib
 import json
@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from gaitlab.home import write_whole
 
 
 class Point(NamedTuple):
@@ -20,12 +22,19 @@ class Point(NamedTuple):
     final: bool = False
 
 
+class Ending(NamedTuple):
+    """How a run ended: FINISHED | FAILED | KILLED | SCHEDULED, and when, in ms since 1970."""
+
+    status: str
+    time: int
+
+
 class Spool:
-    """The folder `folder`, made on first use: metrics.jsonl, and under artifacts/ the files by their paths in the run."""
+    """The folder `folder`, made on first use: metrics.jsonl, ending.json, and under artifacts/ the files by their paths in the run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._curves, self._artifacts = folder / "metrics.jsonl", folder / "artifacts"
+        self._curves, self._artifacts, self._end = folder / "metrics.jsonl", folder / "artifacts", folder / "ending.json"
         self._lock = threading.Lock()
 
     def add(self, points: Iterable[Point]) -> None:
@@ -68,6 +77,24 @@ class Spool:
                     if (file.stat().st_ino, file.stat().st_mtime_ns) == sent:
                         file.unlink()
 
+    def end(self, ending: Ending | None) -> None:
+        """Keep how the run ended; None: it goes on."""
+        if ending is None:
+            self._end.unlink(missing_ok=True)
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self._end, json.dumps(ending._asdict()))
+
+    def ending(self) -> Ending | None:
+        """How the run ended; None if it goes on, was killed, or its end is delivered. ValueError for a damaged file."""
+        try:
+            return Ending(**json.loads(self._end.read_text())) if self._end.exists() else None
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self._end} is damaged ({error}); delete it") from None
+
+    def empty(self) -> bool:
+        return not any(path.is_file() for path in self.folder.rglob("*"))
+
     def remove_if_empty(self) -> None:
-        if not any(path.is_file() for path in self.folder.rglob("*")):
+        if self.empty():
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -99,7 +99,7 @@ def report(
     for name, table in tested.tables.items():
         tracker.table(name, table)
     for name, draw in tested.figures.items():
-        tracker.figure(name, draw())
+        tracker.figure(name, draw)
     return Summary(
         metrics=tested.metrics,
         subjects=tested.subjects,

@@ -3,7 +3,7 @@
 Implementations: `training.run` (this process, torchrun), `cluster.run` (Ray Train), `cluster.trial` (Ray Tune); `tracking.runs`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -67,8 +67,8 @@ class Tracker(Protocol):
     def table(self, name: str, frame: "pandas.DataFrame") -> None:
         """A table; replaces an older one of that name."""
 
-    def figure(self, name: str, figure: "Figure") -> None:
-        """A picture."""
+    def figure(self, name: str, draw: "Callable[[], Figure]") -> None:
+        """A picture, drawn if it is kept."""
 
     def text(self, name: str, text: str) -> None:
         """A file NAME (with its ending)."""

@@ -47,7 +47,7 @@ def fit(ready: Ready, run: Run, tracker: Tracker, *, resume: bool = False, block
         data_hash=store.hash, validate=validate if validation else None, resume=resume,
     )  # fmt: skip
     if run.rank == 0:
-        tracker.figure("clips", clip_sheet(*_first_clips(feed)))
+        tracker.figure("clips", lambda: clip_sheet(*_first_clips(feed)))
     summary = Summary.of([report(experiment, network, tested, p, run, tracker, store) for tested, p in ready.tests])
     if run.rank == 0:
         cost = {f"cost/{name}": value for name, value in inference_cost(network, experiment.method, store).items()}

@@ -1,5 +1,8 @@
 """Pictures of a method at work, taken between two steps so that neither notices."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from matplotlib.figure import Figure
 
@@ -9,8 +12,8 @@ from gaitlab.rng import Rng
 from gaitlab.types import Batch
 
 
-def look(method: Method, batch: Batch, seed: int, step: int) -> dict[str, Figure]:
-    """What `method` shows of itself after `step` steps, drawn, by name. On this rank alone: nothing in it waits for the others.
+def look(method: Method, batch: Batch, seed: int, step: int) -> dict[str, Callable[[], Figure]]:
+    """What `method` shows of itself after `step` steps, by name, to be drawn. On this rank alone: nothing in it waits for the others.
 
     Weights, gradients, batch norm's statistics and the generators of the run stay as they are: its draws are of (seed, step).
     """
@@ -21,4 +24,4 @@ def look(method: Method, batch: Batch, seed: int, step: int) -> dict[str, Figure
             looks = method.look(batch, Rng(seed, step, range(len(batch)), batch.subject.device))
     finally:
         method.train(training)
-    return {name: look_figure(seen, title=f"{name.capitalize()}, step {step}") for name, seen in looks.items()}
+    return {name: partial(look_figure, seen, title=f"{name.capitalize()}, step {step}") for name, seen in looks.items()}

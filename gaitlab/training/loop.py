@@ -170,8 +170,8 @@ def train(
             if metrics and run.rank == 0:
                 tracker.log(done, metrics)
             if config.look_every and (done % config.look_every == 0 or done == config.steps) and run.rank == 0:
-                for name, figure in look(method, batch, experiment.seed, done).items():
-                    tracker.figure(f"{name}-{done:06d}", figure)
+                for name, draw in look(method, batch, experiment.seed, done).items():
+                    tracker.figure(f"{name}-{done:06d}", draw)
             asked = _any_rank(stop.is_set(), run)
             due = done % config.checkpoint_every == 0 or done == config.steps or best.step == done
             if due or asked:

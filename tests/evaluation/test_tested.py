@@ -75,7 +75,7 @@ def test_pictures_are_drawn_when_they_are_asked_for(tiny_store: Store, monkeypat
     monkeypatch.setattr(Figure, "__init__", lambda self, *a, **k: (drawn.append(self), begin(self, *a, **k))[1])
     tests = [p.test(Noise(), tiny_store, learn_from=()) for p in (WALKERS, replace(WALKERS, enrolled=0.4), CLASSES)]
     assert not drawn
-    assert {"walkers-rank1", "walkers-cmc", "walkers-scores", "walkers-views-Bag"} <= tests[0].figures.keys()
+    assert {"walkers-rank1", "walkers-cmc", "walkers-scores", "walkers-views"} <= tests[0].figures.keys()
     assert tests[1].figures.keys() - tests[0].figures.keys() == {"walkers-open-set"}
     assert tests[2].figures.keys() == {"classes-confusion"}
     figures = [tests[0].figures["walkers-cmc"](), tests[1].figures["walkers-open-set"](), tests[2].figures["classes-confusion"]()]
