@@ -66,15 +66,12 @@ def run_sweep(
     tags = {"sweep": sweep.name}
     places = processes
     if not here:
-        import ray
-
         from gaitlab.cluster.connect import start_ray
         from gaitlab.cluster.ingest import ray_map
         from gaitlab.cluster.sweep import room
 
-        start_ray()
+        tags["ray_job"] = start_ray()
         ingest, places = ray_map, concurrency or room(sweep.base.scale)
-        tags["ray_job"] = ray.get_runtime_context().get_job_id()
     for experiment in (each for of in planned for each in (*of.all_below, of)):
         prepare(experiment, experiment.scale.workers, ingest=ingest)
     study = Study.open(sweep, storage)

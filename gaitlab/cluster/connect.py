@@ -6,8 +6,9 @@ import os
 import ray
 
 
-def start_ray() -> None:
-    """Join the cluster of RAY_ADDRESS (a submitted job has it; `auto` is the one on this machine), or start one here.
+def start_ray() -> str:
+    """Ray's id of this driver's job, after joining the cluster of RAY_ADDRESS (a submitted job has it; `auto` is the one on this machine) or
+    starting one here.
 
     Without RAY_ADDRESS nothing is searched for: the address that a dead cluster left behind would be waited for in vain.
     """
@@ -15,3 +16,4 @@ def start_ray() -> None:
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     if not ray.is_initialized():
         ray.init(address=os.environ.get("RAY_ADDRESS") or "local", logging_level=logging.WARNING)
+    return str(ray.get_runtime_context().get_job_id())

@@ -22,7 +22,7 @@ from gaitlab.experiment import Experiment
 from gaitlab.home import home, write_whole
 from gaitlab.runs import checkpoint
 from gaitlab.runs.code import code_hash
-from gaitlab.runs.folder import has_config, newest_run, read_outcome, run_folder, run_named
+from gaitlab.runs.folder import has_config, newest_run, read_config, read_outcome, run_folder, run_named
 from gaitlab.runs.summary import Summary
 
 IDENTITY = "identity.json"
@@ -120,6 +120,27 @@ def identity_of(run: str) -> Identity | None:
         return None
     plain = json.loads(file.read_text())
     return Identity(plain["config"], tuple(plain["data"]), tuple(plain["below"]), plain["code"])
+
+
+def enter(run: str) -> bool:
+    """A run that came from elsewhere into the book, unless one that is as far is there; whether it is the entry's run now."""
+    of = identity_of(run)
+    if of is None:
+        return False
+    with held(of.key, run) as entry:
+        if entry.run != run and not entry.outcome and (read_outcome(run_folder(run)) or not entry.begun):
+            _write(replace(entry, run=run, parent=""))
+    return look_up(of.key).run == run
+
+
+def with_below(run: str) -> list[str]:
+    """The run and those that it stands on, these first, as far as they are in gaitlab's home."""
+    of, found = identity_of(run), []
+    for key in of.below if of else ():
+        found += with_below(below) if (below := look_up(key).run) else []
+    named = [transfer.of for transfer in read_config(run_folder(run)).init if isinstance(transfer.of, str)]
+    found += [each for other in named if has_config(run_folder(other)) for each in with_below(other)]
+    return list(dict.fromkeys([*found, run]))
 
 
 def with_other_code(of: Identity, name: str) -> str:

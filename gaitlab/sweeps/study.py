@@ -27,6 +27,8 @@ from gaitlab.tracking.mlflow_store import database_file, without_password
 RUN, CAUSE, ROW, SEED, RESUMED = "run", "cause", "row", "seed", "resumed"
 """Attributes of a trial: MLflow run id; why it failed; an ablation's line; seed; whether a killed driver had begun it."""
 
+STUDY_FILE = "study-{}.db"
+"""Name of a study in a pack, by its number there."""
 DRAWS = 50
 """Times that a search asks for a point that no trial had; a space of choices may have no other."""
 REPEATED, CUT_SHORT = "an earlier trial has this point", "its driver was killed as it was drawn"
@@ -327,6 +329,22 @@ def remembered(name: str, storage: str | None = None) -> Sweep | None:
     """The sweep of that name as it was last run; None if it never was."""
     study = _begun(name, storage or default_storage())
     return _last(study) if study else None
+
+
+def copy_out(name: str, storage: str | None, file: Path) -> None:
+    """The study into a new SQLite file, for another machine."""
+    optuna.copy_study(from_study_name=name, from_storage=_storage(storage or default_storage()), to_storage=_storage(f"sqlite:///{file}"))
+
+
+def copy_in(file: Path, storage: str | None = None) -> str:
+    """The study in a file of `copy_out` into the database, unless one of its name is there; a line about it."""
+    theirs, ours = _storage(f"sqlite:///{file}"), _storage(storage or default_storage())
+    (name,) = optuna.get_all_study_names(theirs)
+    if name in optuna.get_all_study_names(ours):
+        return f"sweep {name}: there is a study of that name, which stays; what was trained elsewhere is shared by it"
+    optuna.copy_study(from_study_name=name, from_storage=theirs, to_storage=ours)
+    study = optuna.load_study(study_name=name, storage=ours)
+    return f"sweep {name}: {len(study.trials)} trials; go on with: python pipelines/sweep.py {study.user_attrs.get('typed') or name}"
 
 
 def _last(study: optuna.Study) -> Sweep | None:

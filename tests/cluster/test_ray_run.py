@@ -39,7 +39,7 @@ def test_two_ray_workers_train_what_one_process_trains(tiny_store: Store, cluste
     assert run_id
     kept = Path(os.environ["GAITLAB_HOME"]) / "runs" / run_id[1]
     assert (kept / "step-00000004").exists(), "Ray Train's run is not named by the MLflow run id"
-    local = pipeline("local.py", "demo", *TINY, *steps, "--train.precision", "float32")
+    local = pipeline("local.py", "demo", *TINY, *steps, "--train.precision", "float32", "--fresh")
     assert local.returncode == 0, local.stderr
     assert headline(ray.stdout) == headline(local.stdout)
 
@@ -48,7 +48,7 @@ def test_ray_feed_is_the_local_feed(tiny_store: Store, cluster: Cluster) -> None
     steps = ["--train.steps", "3", "--no-tracking"]
     ray = pipeline("supervised.py", "demo", *TINY, *steps, "--data.feed", "ray", **cluster.env)
     assert ray.returncode == 0, ray.stdout + ray.stderr
-    local = pipeline("supervised.py", "demo", *TINY, *steps, **cluster.env)
+    local = pipeline("local.py", "demo", *TINY, *steps, "--fresh")
     assert local.returncode == 0, local.stdout + local.stderr
     assert headline(ray.stdout) == headline(local.stdout)
 
@@ -63,7 +63,7 @@ def ten_steps(tiny_store: Store) -> str:
 
 def test_killed_driver_resumes_to_the_same_numbers(ten_steps: str, cluster: Cluster) -> None:
     """Its cluster, which it has started itself, dies with it."""
-    driver = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", session=True)
+    driver = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", "--fresh", session=True)
     run_id, seen = "", []
     for line in driver.stdout:
         seen.append(line)
@@ -77,15 +77,16 @@ def test_killed_driver_resumes_to_the_same_numbers(ten_steps: str, cluster: Clus
     driver.stdout.close()
     assert run_id, "".join(seen)
     assert not psutil.wait_procs(servers, 180)[1], "Ray's processes do not notice that their driver is gone"
-    again = pipeline("supervised.py", "--resume", run_id, **cluster.env)
+    again = pipeline("supervised.py", "demo", *TINY, "--train.steps", "10", **cluster.env)
     assert again.returncode == 0, again.stdout + again.stderr
     output = strip_worker_prefix(again.stdout)
+    assert f"goes on with run {run_id}" in output
     assert "demo 1/10" not in output, "it started from the beginning"
     assert headline(output) == ten_steps
 
 
 def test_a_killed_worker_is_replaced_and_the_numbers_stay(ten_steps: str, cluster: Cluster) -> None:
-    driver = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", "--no-tracking", env=cluster.env)
+    driver = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", "--no-tracking", "--fresh", env=cluster.env)
     lines: list[str] = []
     killed = False
     for line in driver.stdout:
@@ -121,7 +122,7 @@ def test_ray_job_submit(tiny_store: Store, cluster: Cluster) -> None:
     assert 0 <= float(headline(done.stdout).split()[1]) <= 100
     pair = submitted(cluster.dashboard, "pipelines/cod2.py", NAME, *TINY_PAIR, "--train.steps", "2")
     assert pair.returncode == 0, pair.stdout + pair.stderr
-    here = pipeline("cod2.py", NAME, *TINY_PAIR, "--train.steps", "2", "--no-tracking", **HERE)
+    here = pipeline("cod2.py", NAME, *TINY_PAIR, "--train.steps", "2", "--no-tracking", "--fresh", **HERE)
     assert here.returncode == 0, here.stderr
     assert results(pair.stdout) == results(here.stdout)
     wrong = submitted(cluster.dashboard, "pipelines/supervised.py", "dmeo")

@@ -1,25 +1,21 @@
-"""Sweeps on a real Ray Tune: killed, failing, stopped early, shared, nested."""
+"""Sweeps on a real Ray Tune: killed, stopped, nested, begun without it. What a sweep does with its trials: tests/sweeps/test_here.py."""
 
 import re
 import signal
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gaitlab.cluster.sweep import _Trials
 from gaitlab.data.store import Store
 from gaitlab.runs.folder import read_outcome, run_folder
-from gaitlab.sweeps.progress import Progress
-from gaitlab.sweeps.study import Study, Trial
+from gaitlab.sweeps.study import Study
 from gaitlab.tracking.mlflow_store import default_uri, open_store
-from gaitlab.tracking.runs import MlflowTracker
 from tests.cluster.cluster import Cluster
-from tests.cluster.tiny_sweeps import SWEEPS, drive
 from tests.processes import Started
+from tests.sweeps.test_here import children, figures, trials
+from tests.sweeps.tiny_sweeps import SWEEPS, drive, here
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
@@ -29,13 +25,6 @@ def finish(cluster: Cluster, *names: str) -> str:
     said = driver.communicate(800)
     assert driver.returncode == 0, said
     return said
-
-
-def trials(name: str) -> list[Trial]:
-    try:
-        return Study.read(SWEEPS[name]).trials()
-    except ValueError:
-        return []
 
 
 def wait_for(driver: Started, name: str, complete: int, running: int) -> None:
@@ -49,12 +38,6 @@ def wait_for(driver: Started, name: str, complete: int, running: int) -> None:
             return
         time.sleep(0.3)
     raise AssertionError(f"{now}")
-
-
-def children(client: Any, name: str) -> list[Any]:
-    parent = Study.read(SWEEPS[name]).parent
-    family = client.get_run(parent).info.experiment_id
-    return list(client.search_runs([family], f"tags.`mlflow.parentRunId` = '{parent}'"))
 
 
 @pytest.mark.parametrize("name", ["killed", pytest.param("killed-long", marks=pytest.mark.slow)])
@@ -96,35 +79,6 @@ def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_st
     assert re.search(rf"load_model\('models:/{name}/1'\)", said)
 
 
-def test_a_run_that_a_killed_driver_made_and_did_not_write_down_is_taken_up(tiny_store: Store, tmp_path: Path) -> None:
-    """Killed between MLflow's answers and the study's notes of the sweep's run and of its first trial's."""
-    sweep, storage = replace(SWEEPS["again"], name="between"), f"sqlite:///{tmp_path / 'studies.db'}"
-
-    def first_run(study: Study) -> tuple[str, str]:
-        """Run ids of the sweep and of the trial."""
-        try:
-            with MlflowTracker.start(sweep.base, data_hash="0", token=study.token, system_metrics=False) as parent:
-                return parent.run_id, _Trials(study, parent, Progress(sweep, 1), fresh=True).suggest("0")["run"]
-        finally:
-            study.close()
-
-    def dies(number: int, run: str) -> None:
-        made.append(run)
-        raise KeyboardInterrupt
-
-    made: list[str] = []
-    killed = Study.open(sweep, storage)
-    killed.begun = dies  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        first_run(killed)
-    parent, run = first_run(Study.open(sweep, storage))
-    assert made == [run]
-    client = open_store(default_uri())
-    family = client.get_run(run).info.experiment_id
-    of_sweep = client.search_runs([family], f"tags.`mlflow.parentRunId` = '{parent}'")
-    assert [r.info.run_id for r in of_sweep] == [run]
-
-
 def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store, cluster: Cluster) -> None:
     driver = Started(drive, "interrupted", env=cluster.env)
     wait_for(driver, "interrupted", complete=0, running=1)
@@ -141,36 +95,6 @@ def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store, cluster:
     assert client.get_run(Study.read(SWEEPS["interrupted"]).parent).data.tags["ray_job"]
 
 
-def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_store: Store, cluster: Cluster) -> None:
-    said = finish(cluster, "failing", "again")
-    states = {t.row: t for t in trials("failing")}
-    assert {row: t.state for row, t in states.items()} == {"good": "COMPLETE", "nan": "FAIL", "other": "COMPLETE"}
-    assert "FloatingPointError" in states["nan"].cause
-    assert re.search(r"failing: trial \d failed: FloatingPointError", said)
-    assert "2 of 3 done, 0 running, 1 failed" in said
-    again = {t.row: t for t in trials("again")}
-    assert again["the good one"].run == states["good"].run, "a run with the same config was repeated"
-    assert again["another"].run not in {t.run for t in states.values()}
-    assert re.search(rf"the good one, seed 0: run {states['good'].run} of commit \w+ has it", said)
-    client = open_store(default_uri())
-    (shared,) = (r for r in children(client, "again") if r.data.tags.get("shares"))
-    assert shared.data.tags["shares"] == states["good"].run
-    assert shared.data.metrics["walkers/rank1"] == states["good"].values[0]
-    assert client.get_run(states["nan"].run).info.status == "FAILED"
-    log = (run_folder(states["nan"].run) / "log.txt").read_text()
-    assert "Traceback" in log
-
-
-def test_the_worst_of_a_search_end_early_and_are_closed(tiny_store: Store, cluster: Cluster) -> None:
-    finish(cluster, "stopped")
-    ended = trials("stopped")
-    assert Counter(t.state for t in ended).keys() == {"COMPLETE", "PRUNED"}
-    client = open_store(default_uri())
-    status = {r.info.run_id: r.info.status for r in children(client, "stopped")}
-    assert {t.state: status[t.run] for t in ended} == {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
-    assert all(not list(run_folder(t.run).glob("step-00000024.pt")) for t in ended if t.state == "PRUNED")
-
-
 def test_a_trial_of_two_workers_trains_by_ray_train(tiny_store: Store, cluster: Cluster) -> None:
     finish(cluster, "wide")
     (trial,) = trials("wide")
@@ -180,3 +104,39 @@ def test_a_trial_of_two_workers_trains_by_ray_train(tiny_store: Store, cluster: 
     assert 0 < outcome.metrics["walkers/rank1"] <= 100
     scores = Study.read(SWEEPS["wide"]).optuna.trials[0].intermediate_values
     assert scores.keys() == {3}, "Tune hears of every evaluation but the last, checkpoint or not"
+
+
+@pytest.fixture(scope="module")
+def six_here(tiny_store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], dict[str, float]]:
+    """What the plan of six comes to on this machine alone, in a home of its own."""
+    home = tmp_path_factory.mktemp("here")
+    env = {"GAITLAB_HOME": str(home), "GAITLAB_TESTS_HOME": str(home)}
+    sweep = Started(here, "six", 2, None, False, env=env)
+    said = sweep.communicate(400)
+    assert sweep.returncode == 0, said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAITLAB_HOME", str(home))
+        return figures("six")
+
+
+def test_a_plan_begun_here_and_ended_by_tune_comes_to_the_same(six_here: dict, cluster: Cluster, tmp_path: Path) -> None:  # type: ignore[type-arg]
+    env = {"GAITLAB_HOME": str(tmp_path), "GAITLAB_TESTS_HOME": str(tmp_path)}
+    sweep = Started(here, "six", 1, None, True, env=env)
+    for line in sweep.stdout:
+        if "six: 2 of 6 done" in line:
+            sweep.send_signal(signal.SIGINT)
+            break
+    sweep.stdout.close()
+    assert sweep.wait(120) == 130
+    driver = Started(drive, "six", env={**cluster.env, **env})
+    said = driver.communicate(600)
+    assert driver.returncode == 0, said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAITLAB_HOME", str(tmp_path))
+        assert figures("six") == six_here
+        assert len(list(tmp_path.glob("runs/*/outcome.json"))) == 7, "something was trained twice"
+
+
+def test_a_plan_by_tune_alone_comes_to_the_same(six_here: dict, cluster: Cluster) -> None:  # type: ignore[type-arg]
+    finish(cluster, "six")
+    assert figures("six") == six_here

@@ -77,8 +77,8 @@ class Kept(NoTracker):
     def table(self, name: str, frame: pd.DataFrame) -> None:
         self.held[f"table {name}"] = frame
 
-    def figure(self, name: str, figure: Any) -> None:
-        self.held[f"figure {name}"] = figure
+    def figure(self, name: str, draw: Any) -> None:
+        self.held[f"figure {name}"] = draw()
 
     def text(self, name: str, text: str) -> None:
         self.held[f"text {name}"] = text

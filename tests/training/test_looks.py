@@ -1,6 +1,7 @@
 """Pictures of a method at work: taken when asked for, and without a trace in the run."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +37,8 @@ class Sketchbook(NoTracker):
         super().__init__()
         self.figures: list[str] = []
 
-    def figure(self, name: str, figure: Figure) -> None:
+    def figure(self, name: str, draw: Callable[[], Figure]) -> None:
+        draw()
         self.figures.append(name)
 
 
