@@ -7,8 +7,9 @@ import ray
 
 
 def start_ray() -> str:
-    """Ray's id of this driver's job, after joining the cluster of RAY_ADDRESS (a submitted job has it; `auto` is the one on this machine) or
-    starting one here.
+    """Ray's id of this driver's job, after joining the cluster of RAY_ADDRESS, or starting one here.
+
+    A submitted job has that variable; `auto` is the cluster on this machine.
 
     Without RAY_ADDRESS nothing is searched for: the address that a dead cluster left behind would be waited for in vain.
     """

@@ -7,11 +7,9 @@ training and testing of a run, and whatever of gaitlab, or of the packages of th
 import ast
 import hashlib
 import importlib.util
-import io
 import re
 import sys
-import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +25,11 @@ ROOMS = (
 """Of gaitlab; what lies elsewhere starts, keeps, tracks and shows runs. `walkers` makes people, but a run is of the hash of its data."""
 SHOWS = ("data.progress", "data.sources", "data.ingest", "evaluation.figures", "training.cost", "training.looks", "training.progress")
 """Modules in there that draw, print or write shards."""
+
+
+_TEXT_OR_COMMENT = re.compile(
+    r"""(\"\"\"(?:\\.|[^\\])*?\"\"\"|'''(?:\\.|[^\\])*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|#[^\n]*""", re.DOTALL
+)
 
 
 def code_hash(experiment: Experiment) -> str:
@@ -67,13 +70,22 @@ def _file(name: str) -> Path | None:
 def _read(file: Path, changed: int, name: str) -> tuple[str, tuple[str, ...]]:
     """Hash of what a file says to Python, and the modules that it may import. changed: so that a new file is read anew."""
     text = file.read_text()
-    tree = ast.parse(text)
-    imports = tuple(sorted(set(_imports(tree, name if file.name == "__init__.py" else name.rpartition(".")[0]))))
-    return hashlib.sha256(_bare(text, tree).encode()).hexdigest(), imports
+    statements = list(_statements(ast.parse(text)))
+    imports = tuple(sorted(set(_imports(statements, name if file.name == "__init__.py" else name.rpartition(".")[0]))))
+    return hashlib.sha256(_bare(text, statements).encode()).hexdigest(), imports
 
 
-def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements inside, and no expressions, which are most of a tree."""
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        inside = getattr(node, part, ())
+        for statement in inside if isinstance(inside, list) else ():
+            yield statement
+            yield from _statements(statement)
+
+
+def _imports(statements: Sequence[ast.AST], package: str) -> Iterator[str]:
+    for node in statements:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -83,15 +95,14 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def _bare(text: str, tree: ast.AST) -> str:
-    """Without comments, texts that stand alone, empty lines and spaces: one for Python 3.11 and 3.12, which reads f-strings apart."""
+def _bare(text: str, statements: Sequence[ast.AST]) -> str:
+    """Without comments, texts that stand alone, and empty lines; no version of Python sees it otherwise."""
     alone = {
         line
-        for node in ast.walk(tree)
+        for node in statements
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
-    marks = {tokenize.INDENT: ">", tokenize.DEDENT: "<", tokenize.NEWLINE: ";", tokenize.COMMENT: "", tokenize.NL: ""}
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    said = "".join(marks.get(t.type, t.string) for t in tokens if t.type in (tokenize.INDENT, tokenize.DEDENT) or t.start[0] not in alone)
-    return re.sub(r"\s+", "", said).replace("{{", "{").replace("}}", "}")
+    lines = "\n".join(line for number, line in enumerate(text.splitlines(), 1) if number not in alone)
+    kept = _TEXT_OR_COMMENT.sub(lambda found: found[1] or "", lines)
+    return "\n".join(line.rstrip() for line in kept.splitlines() if line.strip())
