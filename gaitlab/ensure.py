@@ -12,7 +12,7 @@ from typing import Protocol
 from gaitlab.data.ingest import ShardMap
 from gaitlab.experiment import Experiment
 from gaitlab.runs import checkpoint
-from gaitlab.runs.book import held, identity, identity_of, note_run, with_other_code
+from gaitlab.runs.book import held, identity, identity_of, newest_but, note_run
 from gaitlab.runs.folder import keep_config, run_folder
 from gaitlab.runs.summary import Summary
 from gaitlab.tracking.origins import UNKNOWN, origins
@@ -72,8 +72,8 @@ def ensure(
         if resume is None and entry.begun:
             resume = entry.run
             say(f"{experiment.name}: goes on with run {resume}; --fresh trains anew")
-        elif resume is None and (older := with_other_code(of, experiment.name)):
-            say(f"{experiment.name}: a new run, since the code is another than that of run {older}; --resume {older} goes on with that one")
+        elif resume is None and not fresh and (older := newest_but(of, experiment.name))[0]:
+            say(f"{experiment.name}: a new run, since {older[1]} another than in run {older[0]}; --resume {older[0]} takes that one")
         for first in experiment.stands_on if resume is None or not checkpoint.found(run_folder(resume)) else ():
             say(f"{experiment.name} stands on {first.name}")
             ensure(first, launcher, tracking=tracking, parent=parent, uri=uri, how=how, quiet=True)

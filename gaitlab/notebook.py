@@ -102,6 +102,6 @@ def evaluate(
 def train(experiment: Experiment, *, resume: str | None = None, tracking: bool = True, fresh: bool = False) -> Summary:
     """Train and test here: `summary.rank1` is the table, `summary.run` the run's id for `open_run`. tracking: False leaves MLflow alone.
 
-    Called again, it goes on where it was cut short, or returns what is there; fresh: trains anew. resume: id of a certain run to go on with.
+    Called again, it goes on where it was cut short, or returns what is there; fresh: trains anew. resume: a certain run's id.
     """
     return local(experiment, resume=resume, tracking=tracking, fresh=fresh)

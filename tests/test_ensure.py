@@ -247,4 +247,4 @@ def test_a_run_of_other_code_is_not_taken_silently(
     monkeypatch.setattr("gaitlab.runs.book.code_hash", lambda experiment: "another")
     new = local(pretrained, tracking=False)
     assert new.run != old.name
-    assert f"a new run, since the code is another than that of run {old.name}; --resume {old.name}" in capsys.readouterr().out
+    assert f"a new run, since the code is another than in run {old.name}; --resume {old.name}" in capsys.readouterr().out

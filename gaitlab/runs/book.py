@@ -143,13 +143,14 @@ def with_below(run: str) -> list[str]:
     return list(dict.fromkeys([*found, run]))
 
 
-def with_other_code(of: Identity, name: str) -> str:
-    """The newest run of that name if it was cut short and nothing but its code is another, "" otherwise."""
+def newest_but(of: Identity, name: str) -> tuple[str, str]:
+    """The newest run of that name and config if it is not of this identity, and what is another; two empty texts otherwise."""
     run = newest_run(name)
     known = identity_of(run) if run else None
-    if run is None or known is None or known == of or replace(known, code=of.code) != of or read_outcome(run_folder(run)):
-        return ""
-    return run
+    if run is None or known is None or known == of or known.config != of.config:
+        return "", ""
+    other = {"the data are": known.data != of.data, "what it stands on is": known.below != of.below, "the code is": known.code != of.code}
+    return run, " and ".join(what for what, differs in other.items() if differs)
 
 
 def _write(entry: Entry) -> None:

@@ -1,6 +1,7 @@
 """Sweeps on this machine, without Ray: rows that share what they stand on, failing, stopped early, stopped by the clock, shared."""
 
 import re
+import shutil
 import signal
 import sys
 import time
@@ -11,11 +12,10 @@ from typing import Any
 import pytest
 
 from gaitlab.data.store import Store
-from gaitlab.runs.book import log_file
 from gaitlab.runs.folder import read_outcome, run_folder
 from gaitlab.sweeps.study import Study, Trial
 from gaitlab.tracking.mlflow_store import default_uri, open_store
-from tests.processes import Started
+from tests.processes import Started, pipeline, script
 from tests.sweeps.tiny_sweeps import SWEEPS, here
 
 pytestmark = pytest.mark.timeout(500)
@@ -100,7 +100,7 @@ def test_the_worst_of_a_search_end_early_and_are_closed(tiny_store: Store) -> No
 
 @pytest.mark.parametrize("by", ["Ctrl-C", "the clock"])
 def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store, by: str, tmp_path: Path) -> None:
-    env = {"GAITLAB_HOME": str(tmp_path), "GAITLAB_TESTS_HOME": str(tmp_path)}
+    env = at(tmp_path)
     sweep = Started(here, "interrupted", 2, 0.15 if by == "the clock" else None, False, env=env)
     if by == "Ctrl-C":
         end = time.monotonic() + 200
@@ -120,18 +120,73 @@ def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store, by: str,
         assert any("goes on with run" in log for log in logs)
 
 
-def without_ray_and_mlflow() -> None:
+def bare(work: str, *words: str) -> None:
+    """A pipeline, or the plan of six, where neither Ray nor MLflow is installed."""
     for name in ("ray", "mlflow"):
         sys.modules[name] = None  # type: ignore[assignment]
-    here("six", 1, None, False)
+    if work == "six":
+        here("six", 1)
+    else:
+        script(work, *words)
 
 
-def test_it_needs_neither_ray_nor_mlflow(tiny_store: Store, tmp_path: Path) -> None:
-    sweep = Started(without_ray_and_mlflow, env={"GAITLAB_HOME": str(tmp_path), "GAITLAB_TESTS_HOME": str(tmp_path)})
+def at(home: Path) -> dict[str, str]:
+    return {"GAITLAB_HOME": str(home), "GAITLAB_TESTS_HOME": str(home)}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the plan of six, run at one go without Ray and MLflow."""
+    home = tmp_path_factory.mktemp("whole")
+    sweep = Started(bare, "six", env=at(home))
     said = sweep.communicate(400)
     assert sweep.returncode == 0, said
     assert "6 of 6 done" in said
+    return home
 
 
-def test_a_log_is_where_it_is_said_to_be() -> None:
-    assert log_file("x").parent.name == "book"
+def figures_at(home: Path) -> dict[tuple[str, int], dict[str, float]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAITLAB_HOME", str(home))
+        return figures("six")
+
+
+def test_a_packed_plan_goes_on_in_an_empty_home(whole: Path, tmp_path: Path) -> None:
+    """Killed on the way, packed in small parts, taken in elsewhere without Ray and MLflow."""
+    first, second, pack = tmp_path / "first", tmp_path / "second", tmp_path / "pack"
+    sweep = Started(here, "six", 1, None, False, env=at(first))
+    for line in sweep.stdout:
+        if "six: 3 of 6 done" in line:
+            sweep.send_signal(signal.SIGINT)
+            break
+    sweep.stdout.close()
+    assert sweep.wait(120) == 130
+    packed = pipeline("pack.py", "six", "-o", str(pack), "--part-size", "64K", **at(first))
+    assert packed.returncode == 0, packed.stderr
+    done = {file.parent.name: file.read_bytes() for file in first.glob("runs/*/outcome.json")}
+    assert len(done) == 4, "three rows and what they stand on"
+    shutil.rmtree(first)
+    taken = Started(bare, "sync.py", str(pack), env=at(second))
+    said = taken.communicate(100)
+    assert taken.returncode == 0, said
+    assert "go on with: python pipelines/sweep.py six" in said
+    again = Started(bare, "six", env=at(second))
+    said = again.communicate(400)
+    assert again.returncode == 0, said
+    assert figures_at(second) == figures_at(whole)
+    there = {file.parent.name: file.read_bytes() for file in second.glob("runs/*/outcome.json")}
+    assert len(there) == 7
+    assert {run: there.get(run) for run in done} == done, "what was finished was repeated"
+
+
+def test_side_by_side_is_one_after_the_other(whole: Path) -> None:
+    """The plan of six in the tests' home was run by two processes."""
+    finish("six")
+    assert figures("six") == figures_at(whole)
+
+
+def test_a_name_that_is_nothing_is_one_line(tmp_path: Path) -> None:
+    wrong = pipeline("pack.py", "sixx", "-o", str(tmp_path / "pack"))
+    assert wrong.returncode == 2
+    assert wrong.stderr == "error: no run, no sweep that was begun and no experiment that was run is called 'sixx'\n"
+    assert not (tmp_path / "pack").exists()
