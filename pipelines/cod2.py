@@ -18,7 +18,7 @@ import pandas as pd
 from experiments import ALL
 from gaitlab.command import parse
 from gaitlab.data.shards import DataConfig
-from gaitlab.ensure import say
+from gaitlab.ensure import rank
 from gaitlab.experiment import Benchmark, Experiment
 from gaitlab.guard import guarded
 from gaitlab.home import home
@@ -51,9 +51,11 @@ def main() -> None:
         row: launch(half, resume=resume if half is experiment else None, tracking=command.tracking, fresh=command.fresh)
         for row, half in halves.items()
     }
-    say(f"\n{together(ended['baseline'], ended['CoD²'], experiment.name).text()}\n\n{gains(experiment, ended)}\n")
+    if rank():  # under torchrun the first one knows the figures
+        return
+    print(f"\n{together(ended['baseline'], ended['CoD²'], experiment.name).text()}\n\n{gains(experiment, ended)}\n")
     if command.tracking:
-        say(how_to_open([summary.run for summary in ended.values()]))
+        print(how_to_open([summary.run for summary in ended.values()]), flush=True)
 
 
 def with_recording(experiment: Experiment) -> Experiment:

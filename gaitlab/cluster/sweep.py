@@ -136,6 +136,10 @@ class _Shown(tune.Callback):
     def __init__(self, trials: Trials) -> None:
         self.trials = trials
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as above."""
+        return {}
+
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.trials.note_begun()
         if self.trials.progress.due():  # reading the study at every step of Tune's would take half a core
