@@ -126,8 +126,8 @@ def test_a_plan_begun_here_and_ended_by_tune_comes_to_the_same(six_here: dict, c
         if "six: 2 of 6 done" in line:
             sweep.send_signal(signal.SIGINT)
             break
-    sweep.stdout.close()
-    assert sweep.wait(120) == 130
+    said = sweep.communicate(120)
+    assert sweep.returncode == 130, said
     driver = Started(drive, "six", env={**cluster.env, **env})
     said = driver.communicate(600)
     assert driver.returncode == 0, said
@@ -137,6 +137,7 @@ def test_a_plan_begun_here_and_ended_by_tune_comes_to_the_same(six_here: dict, c
         assert len(list(tmp_path.glob("runs/*/outcome.json"))) == 7, "something was trained twice"
 
 
+@pytest.mark.slow
 def test_a_plan_by_tune_alone_comes_to_the_same(six_here: dict, cluster: Cluster) -> None:  # type: ignore[type-arg]
     finish(cluster, "six")
     assert figures("six") == six_here

@@ -159,8 +159,8 @@ def test_a_packed_plan_goes_on_in_an_empty_home(whole: Path, tmp_path: Path) -> 
         if "six: 3 of 6 done" in line:
             sweep.send_signal(signal.SIGINT)
             break
-    sweep.stdout.close()
-    assert sweep.wait(120) == 130
+    said = sweep.communicate(120)
+    assert sweep.returncode == 130, said
     packed = pipeline("pack.py", "six", "-o", str(pack), "--part-size", "64K", **at(first))
     assert packed.returncode == 0, packed.stderr
     done = {file.parent.name: file.read_bytes() for file in first.glob("runs/*/outcome.json")}
