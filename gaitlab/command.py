@@ -71,6 +71,8 @@ def parse(experiments: Mapping[str, Experiment], default: str, arguments: Sequen
     named = bool(rest) and not rest[0].startswith("-")
     name = rest.pop(0) if named else default
     base = called(name, experiments, "experiment")
+    if options.resume is not None and options.fresh:
+        raise ValueError("--resume goes on with a run, --fresh begins another: give one of them")
     if options.resume is not None:
         resumed = run_to_resume(options.resume, name)
         options = replace(options, resume=resumed)

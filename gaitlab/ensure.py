@@ -21,6 +21,7 @@ from gaitlab.training.fit import fit
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.ready import Ready, prepare
 from gaitlab.training.run import LocalRun, TorchrunRun, agreed, processes, under_torchrun
+from gaitlab.training.trained import sources
 from gaitlab.training.transfer import check_transfers
 
 AnyTracker = MlflowTracker | NoTracker
@@ -52,17 +53,23 @@ def ensure(
     uri: str | None = None,
     how: Callable[[str], str] | None = None,
     quiet: bool = False,
+    key: str | None = None,
 ) -> Summary:
     """What the run of an experiment came to, after training it and what it stands on as far as that is not done.
 
     resume: id of a run to go on with, whatever the book says. fresh: train anew. tracking: False: no MLflow. parent, tags, uri:
     of runs that begin, for MLflow. how: run's id -> what to type when it is cut short. quiet: without the table of what is done.
+    key: of the identity that is expected.
     Raises what `training.loop.train` raises; ValueError for what can be known before, with nothing begun.
     """
     go_on = how or partial(resume_line, tracking=tracking)
     check_transfers(experiment, resume)
+    for each in experiment.all_below if resume is None else ():
+        prepare(each, launcher.processes(each), ingest=launcher.ingest)
     ready = prepare(experiment, launcher.processes(experiment), resume=resume is not None, ingest=launcher.ingest)
     of = (resume and identity_of(resume)) or identity(experiment)
+    if key not in (None, of.key):
+        raise ValueError(f"{experiment.name}: code or data are not what they were when the sweep began; give its command again")
     with agreed(lambda: held(of.key, experiment.name, fresh=fresh)) as entry:
         if resume is None and (outcome := entry.outcome):
             commit = origins([entry.run])[entry.run].commit
@@ -77,6 +84,8 @@ def ensure(
         for first in experiment.stands_on if resume is None or not checkpoint.found(run_folder(resume)) else ():
             say(f"{experiment.name} stands on {first.name}")
             ensure(first, launcher, tracking=tracking, parent=parent, uri=uri, how=how, quiet=True)
+        if resume is None or not checkpoint.found(run_folder(resume)):
+            sources(experiment)  # a damaged one is told before a run is opened
 
         def begun(run: str) -> None:
             """At once, so that a run that is killed before its first checkpoint is found again."""
@@ -164,7 +173,8 @@ def resume_line(run_id: str, *, tracking: bool) -> str:
     torchrun = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", "1")]
     start = torchrun if under_torchrun() else ["python"]
     untracked = [] if tracking else ["--no-tracking"]
-    return f"give the same command again, or: {shlex.join([*start, sys.argv[0], '--resume', run_id, *untracked])}"
+    line = shlex.join([*start, sys.argv[0], "--resume", run_id, *untracked])
+    return f"go on with: {line}" if "--fresh" in sys.argv else f"give the same command again, or: {line}"
 
 
 def rank() -> int:

@@ -94,8 +94,8 @@ class Transfer(Config):
     """Parts of a trained network in another one, from its first step on."""
 
     of: "Experiment | str"
-    """What trained it: an experiment, which is run first where no finished run of it is there; or a run's id, a folder with checkpoints, or
-    one of them."""
+    """What trained it: an experiment, which is run first where no finished run of it is there; or a run's id, or a folder with checkpoints.
+    One of OpenGait becomes a run by `pipelines/opengait.py import`."""
     parts: Mapping[str, str]
     """Part there -> its place here, e.g. {"backbone": "student.backbone"}; they must fit in every tensor. "" is the whole network."""
     lr_ratio: float = 1.0

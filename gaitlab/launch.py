@@ -59,6 +59,8 @@ def run_sweep(
     retry: failed trials run again. fresh: runs that others have finished are repeated. ValueError, before anything starts, for whatever can
     be known without training: paths, types, data, parts that do not fit, room, a choice by test identities.
     """
+    if processes < 1 or (minutes is not None and minutes <= 0):
+        raise ValueError(f"--processes is 1 or more, and --minutes more than 0; they are {processes} and {minutes}")
     planned = list(experiments(sweep))
     for experiment in planned:
         check_transfers(experiment)
@@ -73,7 +75,7 @@ def run_sweep(
         tags["ray_job"] = start_ray()
         ingest, places = ray_map, concurrency or room(sweep.base.scale)
     for experiment in (each for of in planned for each in (*of.all_below, of)):
-        prepare(experiment, experiment.scale.workers, ingest=ingest)
+        prepare(experiment, 1 if here else experiment.scale.workers, ingest=ingest)
     study = Study.open(sweep, storage)
     content = None
     try:
@@ -92,15 +94,16 @@ def run_sweep(
                 return Task.of(job, home(), of, parent.run_id, parent.uri, study.command)
 
             print(f"{sweep.name}: {len(study.trials()) if sweep.rows else sweep.trials} trials, {places} at a time", flush=True)
+            whole = True
             if here:
-                run_here(trials, task, minutes=minutes)
+                whole = run_here(trials, task, minutes=minutes)
             else:
                 from gaitlab.cluster.sweep import run_on_tune
 
                 run_on_tune(trials, task)
             if any(trial.state == "COMPLETE" for trial in study.trials()):
                 content = log_report(sweep, study, parent)
-            if tracking and (said := register_winner(study)):
+            if whole and tracking and (said := register_winner(study)):
                 print(said, flush=True)
             print(f"{'look at it' if parent.uri else 'bring it into MLflow'} with: {parent.how_to_open()}", flush=True)
     finally:

@@ -10,10 +10,11 @@ import tyro
 
 from gaitlab.command import understood
 from gaitlab.guard import guarded
-from gaitlab.runs.book import with_below
+from gaitlab.runs.book import identity, look_up, with_below
 from gaitlab.runs.folder import has_config, newest_run, run_folder
 from gaitlab.runs.pack import pack, size_of
 from gaitlab.sweeps.study import STUDY_FILE, Study, copy_out, remembered
+from gaitlab.sweeps.sweep import of_row
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,13 @@ def chosen(arguments: Arguments, scratch: Path) -> tuple[list[str], Mapping[str,
         if has_config(run_folder(name)):
             runs += with_below(name)
         elif sweep := remembered(name, arguments.storage):
-            of_sweep = [trial.run for trial in Study.read(sweep, arguments.storage).trials()]
-            runs += [each for run in of_sweep if run and has_config(run_folder(run)) for each in with_below(run)]
-            studies[STUDY_FILE.format(len(studies))] = scratch / f"{len(studies)}.db"
-            copy_out(name, arguments.storage, scratch / f"{len(studies) - 1}.db")
+            file = scratch / STUDY_FILE.format(len(studies))
+            copy_out(name, arguments.storage, file)  # first, so that what has ended in it is there
+            studies[file.name] = file
+            begun = [trial.run for trial in Study.read(sweep, arguments.storage).trials()]
+            rows = [of_row(sweep, row, seed) for row in sweep.rows for seed in sweep.seeds]
+            begun += [look_up(identity(each).key).run for of in rows for each in (*of.all_below, of)]
+            runs += [each for run in begun if run and has_config(run_folder(run)) for each in with_below(run)]
         elif newest := newest_run(name):
             runs += with_below(newest)
         else:

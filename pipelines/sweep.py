@@ -104,7 +104,7 @@ def main() -> None:
         processes=command.processes,
         minutes=command.minutes,
         tracking=command.tracking,
-        typed=shlex.join(word for word in sys.argv[1:] if word not in ("--retry-failed", "--fresh")),
+        typed=shlex.join(word for word in sys.argv[1:] if word != "--retry-failed"),
         storage=command.storage,
         concurrency=command.concurrency,
         retry=command.retry_failed,

@@ -13,9 +13,10 @@ from gaitlab.data.store import Store
 from gaitlab.experiment import Experiment, Transfer, parts
 from gaitlab.launch import local
 from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.nn.frozen import part_of
 from gaitlab.runs import checkpoint
 from gaitlab.runs.book import identity, look_up
-from gaitlab.runs.code import code_hash
+from gaitlab.runs.code import _read, code_hash
 from gaitlab.runs.folder import read_outcome
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
@@ -116,6 +117,7 @@ def test_a_frozen_network_is_nowhere_but_in_its_own_run(at_home: Path, tiny_stor
     before = {k: v.clone() for k, v in teacher.network.state_dict().items()}
     theirs = trained(folders["tuned"], LocalRun(lambda: at_home))[1].state_dict()
     assert all(torch.equal(before[k], theirs[k]) for k in theirs)
+    assert part_of(network, "teacher.backbone.stem") is teacher.network.backbone.stem
     network.train()
     assert not any(m.training for m in teacher.network.modules())
     assert not any(p.requires_grad for p in teacher.network.parameters())
@@ -161,6 +163,7 @@ def test_code_is_what_decides_and_not_what_is_said_about_it(tmp_path: Path, monk
     method = '''"""Mine."""
 from dataclasses import dataclass
 from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.nn.frozen import part_of
 from somebodys.inner import factor
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,9 +188,12 @@ class SomebodysConfig(SupervisedConfig):
     assert first != other
     said_otherwise = method.replace("About it.", "Said otherwise,\n    at length.").replace("    weight:", "\n    # !\n    weight:")
     (package / "method.py").write_text(said_otherwise)
+    assert code_hash(of) == first, "what has been read is what runs"
     (package / "inner.py").write_text(inner.replace("# two", "# deux"))
+    _read.cache_clear()
     assert code_hash(of) == first
     (package / "inner.py").write_text(inner.replace("return 2", "return 3"))
+    _read.cache_clear()
     assert code_hash(of) != first
 
 
@@ -202,6 +208,7 @@ def first_of(experiment: Experiment) -> Experiment:
     [
         ({"init.0.parts": {"backbon": "teacher"}}, "has no part 'backbon'; it has backbone, head, neck"),
         ({"init.0.parts": {"": "teachr"}}, "the network to train has no part 'teachr'; it has student, teacher"),
+        ({"init.0.parts": {"": ""}}, "the whole network cannot be frozen"),
         ({"init.0.lr_ratio": 0.5}, "student, init.0: teacher takes a frozen network: lr_ratio 0, not 0.5"),
         ({"init.0.of.method.backbone.channels": (4, 8, 8, 12)}, r"tuned, init\.0: pretrained does not fit: backbone\.stages\.3"),
         ({"init.0.parts": {"head": "student.backbone"}}, r"student\.backbone\.weight \(only there\)"),

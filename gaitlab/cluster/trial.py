@@ -22,12 +22,12 @@ def _launcher(task: Task) -> Launcher:
     if task.workers == 1:
         if task.threads:
             torch.set_num_threads(task.threads)  # else each of several trials takes all cores: half the speed
-        return Here(lambda folder, keep: _TuneRun(folder, keep=keep))
+        return Here(lambda folder, keep: _TuneRun(folder, keep=keep)) if task.reports else Here()
     from ray.tune.integration.ray_train import TuneReportCallback
 
     from gaitlab.cluster.run import OnRay
 
-    return OnRay(callbacks=[TuneReportCallback()])
+    return OnRay(callbacks=[TuneReportCallback()] if task.reports else [])
 
 
 class _TuneRun(LocalRun):

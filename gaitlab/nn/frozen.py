@@ -27,14 +27,19 @@ class Frozen(nn.Module):
         """The network is frozen here."""
         self.__dict__["network"] = network.eval().requires_grad_(False)
 
+    @property
+    def empty(self) -> bool:
+        return self.__dict__["network"] is None
+
     def forward(self, *inputs: Any, **named: Any) -> Any:
         return self._there()(*inputs, **named)
 
     def __getattr__(self, name: str) -> Any:
         """What the network has; asked only for what a Module lacks."""
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self._there(), name)
+        network = self.__dict__.get("network")
+        if name.startswith("__") or network is None:
+            raise AttributeError(f"{name}: {self.__dict__.get('missing')}")
+        return getattr(network, name)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Frozen":
         """One network for all copies, since it never changes."""
@@ -52,3 +57,18 @@ class Frozen(nn.Module):
         if network is None:
             raise ValueError(self.__dict__["missing"])
         return network
+
+
+def part_of(network: nn.Module, path: str) -> nn.Module | None:
+    """The part at a dotted path, also inside of what is frozen, and as it was before; an empty place as it is; None if there is none."""
+    found = network
+    for name in path.split(".") if path else ():
+        children = dict(_inside(found).named_children())
+        if name not in children:
+            return None
+        found = children[name]
+    return _inside(found)
+
+
+def _inside(module: nn.Module) -> nn.Module:
+    return module if not isinstance(module, Frozen) or module.empty else module.__dict__["network"]

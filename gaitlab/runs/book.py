@@ -81,7 +81,12 @@ class Entry:
 def look_up(key: str) -> Entry:
     """The entry as it is; an empty one if nobody ever asked for it."""
     file = _file(key)
-    return Entry(key, **json.loads(file.read_text())) if file.exists() else Entry(key)
+    if not file.exists():
+        return Entry(key)
+    try:
+        return Entry(key, **json.loads(file.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} is damaged ({error}); delete it, and --resume RUN goes on with its run") from None
 
 
 @contextlib.contextmanager
@@ -118,8 +123,11 @@ def identity_of(run: str) -> Identity | None:
     file = run_folder(run) / IDENTITY
     if not file.exists():
         return None
-    plain = json.loads(file.read_text())
-    return Identity(plain["config"], tuple(plain["data"]), tuple(plain["below"]), plain["code"])
+    try:
+        plain = json.loads(file.read_text())
+        return Identity(plain["config"], tuple(plain["data"]), tuple(plain["below"]), plain["code"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is damaged ({error}); delete it, and the run is found by its id alone") from None
 
 
 def enter(run: str) -> bool:

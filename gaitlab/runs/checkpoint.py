@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,13 @@ def content(folder: Path) -> str:
 
 
 def sha256(file: Path) -> str:
+    """Of a file's content; read once as long as the file is the same."""
+    about = file.stat()
+    return _sha256(file, about.st_mtime_ns, about.st_size)
+
+
+@cache
+def _sha256(file: Path, changed: int, size: int) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 

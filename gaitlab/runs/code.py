@@ -1,7 +1,8 @@
 """The code that decides a run's numbers, as a hash of its files without comments and docstrings.
 
 Not the commit: of that, most is about other methods, tables and words. Counted are the modules of the experiment's own classes and of the
-training and testing of a run, and whatever of gaitlab, or of the packages of these classes, those import.
+training and testing of a run, and whatever of gaitlab, or of somebody's own code, those import. Installed packages are not counted: a run's
+tags tell torch's version. What is defined in a notebook cannot be read again, so its runs are nobody else's.
 """
 
 import ast
@@ -9,6 +10,8 @@ import hashlib
 import importlib.util
 import re
 import sys
+import sysconfig
+import uuid
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -26,31 +29,41 @@ ROOMS = (
 SHOWS = ("data.progress", "data.sources", "data.ingest", "evaluation.figures", "training.cost", "training.looks", "training.progress")
 """Modules in there that draw, print or write shards."""
 
-
+_NOTEBOOK = uuid.uuid4().hex
 _TEXT_OR_COMMENT = re.compile(
     r"""(\"\"\"(?:\\.|[^\\])*?\"\"\"|'''(?:\\.|[^\\])*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|#[^\n]*""", re.DOTALL
 )
 
 
 def code_hash(experiment: Experiment) -> str:
-    """12 hex digits, of the files as they are now."""
+    """12 hex digits, of the files as they were when this process first asked: a file that is edited meanwhile is not what runs."""
     found: dict[str, str] = {}
     waiting = [ALWAYS, *sorted(classes_modules(deciding(experiment)))]
-    own = {name.partition(".")[0] for name in waiting} - {"gaitlab"}
     while waiting:
         name = waiting.pop()
-        if name not in found and _counts(name, own) and (file := _file(name)):
-            text, imports = _read(file, file.stat().st_mtime_ns, name)
-            found[name] = text
+        if name in found or not _counts(name):
+            continue
+        if file := _file(name):
+            found[name], imports = _read(file, name)
             waiting += imports
+        elif name == "__main__":  # cells of a notebook
+            found[name] = _NOTEBOOK
     return hashlib.sha256("".join(f"{name} {found[name]}\n" for name in sorted(found)).encode()).hexdigest()[:12]
 
 
-def _counts(name: str, own: set[str]) -> bool:
+def _counts(name: str) -> bool:
+    """Whether it is a room of gaitlab that decides numbers, or somebody's own code, which is whatever is not installed."""
     package, _, inside = name.partition(".")
-    if package != "gaitlab":
-        return package in own
-    return inside.partition(".")[0] in ROOMS and not any(f"{inside}.".startswith(f"{shown}.") for shown in SHOWS)
+    if package == "gaitlab":
+        return inside.partition(".")[0] in ROOMS and not any(f"{inside}.".startswith(f"{shown}.") for shown in SHOWS)
+    return _own(package)
+
+
+@cache
+def _own(package: str) -> bool:
+    file = _file(package)
+    installed = [Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return package == "__main__" or (file is not None and not any(file.is_relative_to(folder) for folder in installed))
 
 
 def _file(name: str) -> Path | None:
@@ -67,8 +80,8 @@ def _file(name: str) -> Path | None:
 
 
 @cache
-def _read(file: Path, changed: int, name: str) -> tuple[str, tuple[str, ...]]:
-    """Hash of what a file says to Python, and the modules that it may import. changed: so that a new file is read anew."""
+def _read(file: Path, name: str) -> tuple[str, tuple[str, ...]]:
+    """Hash of what a file says to Python, and the modules that it may import."""
     text = file.read_text()
     statements = list(_statements(ast.parse(text)))
     imports = tuple(sorted(set(_imports(statements, name if file.name == "__init__.py" else name.rpartition(".")[0]))))

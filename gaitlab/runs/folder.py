@@ -1,5 +1,6 @@
 """A run's folder: where it lies, which one is meant, and what is in it besides checkpoints: the experiment, and at the end its figures."""
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -41,8 +42,11 @@ def run_to_resume(name: str, experiment: str) -> str:
 
 def newest_run(experiment: str, since: int = 0) -> str | None:
     """Id of the experiment's newest run, of those that began at `since` (ns since 1970) or later; None if there is none."""
-    began = {path: path.stat().st_mtime_ns for path in (home() / "runs").glob(f"*/{CONFIG}")}
-    found = [(at, path.parent.name) for path, at in began.items() if at >= since and _plain(path)["name"] == experiment]
+    found = []
+    for path in (home() / "runs").glob(f"*/{CONFIG}"):
+        with contextlib.suppress(ValueError, FileNotFoundError):  # one that is damaged, or going, is not the newest
+            if (at := path.stat().st_mtime_ns) >= since and _plain(path)["name"] == experiment:
+                found.append((at, path.parent.name))
     return max(found)[1] if found else None
 
 

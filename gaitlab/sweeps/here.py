@@ -1,5 +1,6 @@
 """A sweep on this machine, without Ray: jobs side by side in processes of their own, threads and GPUs divided among them."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -30,7 +31,7 @@ def run_here(trials: Trials, tasks: Callable[[Job], Task], *, minutes: float | N
     until = time.monotonic() + 60 * minutes if minutes else float("inf")
     jobs: list[_Process] = []
     try:
-        while True:
+        while time.monotonic() <= until:
             while len(jobs) < trials.places and (job := trials.take()) is not None:
                 jobs.append(_Process(job, tasks(job), place=_free([j.place for j in jobs]), places=trials.places))
             if not jobs and trials.done:
@@ -44,19 +45,15 @@ def run_here(trials: Trials, tasks: Callable[[Job], Task], *, minutes: float | N
             trials.note_begun()
             if trials.progress.due():
                 trials.log()
-            if time.monotonic() > until:
-                break
-    except (KeyboardInterrupt, SystemExit):
-        _stop(jobs)
-        trials.stopped()
-        raise
-    print(f"{trials.study.sweep.name}: {minutes:g} minutes are over", flush=True)
-    _stop(jobs)
-    for process in jobs:
-        process.listen(trials)
-        if process.finished:
-            trials.ended(process.job)
-    trials.stopped()
+        print(f"{trials.study.sweep.name}: {minutes:g} minutes are over", flush=True)
+    finally:
+        if jobs or not trials.done:
+            _stop(jobs)
+            for process in jobs:
+                process.listen(trials)
+                if process.finished:
+                    trials.ended(process.job)
+            trials.stopped()
     return False
 
 
@@ -65,12 +62,16 @@ def _free(taken: Sequence[int]) -> int:
 
 
 def _stop(jobs: Sequence["_Process"]) -> None:
-    """Each ends its step, saves, and is gone; what does not is killed, and goes on from an older checkpoint."""
+    """Each ends its step, saves, and is gone. What does not, or all after another Ctrl-C, is killed."""
     for process in jobs:
         process.ask(signal.SIGTERM)
     until = time.monotonic() + PATIENCE
-    for process in jobs:
-        process.join(max(0.0, until - time.monotonic()))
+    try:
+        for process in jobs:
+            process.join(max(0.0, until - time.monotonic()))
+    except KeyboardInterrupt:
+        for process in jobs:
+            process.join(0)
 
 
 class _Process:
@@ -132,7 +133,8 @@ def _work(task: Task, mouth: Connection, place: int, places: int) -> None:
     with logged(task) as causes:
         try:
             run(task, Here(lambda folder, keep: _Told(folder, keep, mouth)))
-            mouth.send(("end",))
+            with contextlib.suppress(OSError):
+                mouth.send(("end",))
         except (Interrupted, SystemExit):
             return
     if causes:
@@ -151,4 +153,5 @@ class _Told(LocalRun):
         self._mouth = mouth
 
     def evaluated(self, step: int, score: float) -> None:
-        self._mouth.send(("score", step, score))
+        with contextlib.suppress(OSError):  # the sweep is gone; the run goes on, and is there when the sweep is started again
+            self._mouth.send(("score", step, score))

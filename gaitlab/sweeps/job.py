@@ -19,10 +19,15 @@ from gaitlab.sweeps.trials import Job
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A job as it travels to its process: plain values. threads: of torch where Ray runs it, 0: torch's own number. tags, parent, uri: of
-    the run in MLflow, uri "" for none. how: what to type to go on."""
+    """A job as it travels to its process: plain values.
+
+    key: of its entry. reports: whether its evaluations are the trial's. threads: of torch where Ray runs it, 0: torch's own number.
+    tags, parent, uri: of the run in MLflow, uri "" for none. how: what to type to go on.
+    """
 
     experiment: str
+    key: str
+    reports: bool
     workers: int
     threads: int
     fresh: bool
@@ -38,8 +43,8 @@ class Task:
         scale = job.experiment.scale
         threads = 0 if scale.gpus_per_worker else scale.cpus_per_worker
         return cls(
-            experiment=json.dumps(to_dict(job.experiment)), workers=scale.workers, threads=threads, fresh=job.fresh, log=str(job.log),
-            home=str(home), tags=tags, parent=parent, uri=uri, how=how,
+            experiment=json.dumps(to_dict(job.experiment)), key=job.key, reports=job.number is not None, workers=scale.workers,
+            threads=threads, fresh=job.fresh, log=str(job.log), home=str(home), tags=tags, parent=parent, uri=uri, how=how,
         )  # fmt: skip
 
 
@@ -51,7 +56,7 @@ def run(task: Task, launcher: Launcher) -> Summary:
     experiment = from_dict(plain, Experiment)
     return ensure(
         experiment, launcher, fresh=task.fresh, tracking=bool(task.uri), parent=task.parent, tags=task.tags,
-        uri=task.uri or None, how=lambda run: f"go on with: {task.how}",
+        uri=task.uri or None, how=lambda run: f"go on with: {task.how}", key=task.key,
     )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ class Trials:
         self.running: dict[str, Job] = {}  # by key
         self._waiting: list[tuple[Trial, Experiment]] = []  # for what they stand on
         self._broken: dict[str, str] = {}  # key of what could not be trained -> cause
+        self._made: set[str] = set()  # keys of what was run by this driver
         self._noted: set[str] = set()  # keys of the jobs whose runs the study knows
 
     def take(self) -> Job | None:
@@ -54,7 +55,7 @@ class Trials:
         for waiting in list(self._waiting):
             if (job := self._ready(*waiting)) is not None or waiting not in self._waiting:
                 return job or self.take()
-        while len(self._waiting) < self.places and (given := self.study.next()):
+        while (self.study.sweep.rows or len(self._waiting) < self.places) and (given := self.study.next()):
             self._waiting.append(given)
             if (job := self._ready(*given)) is not None:
                 return job
@@ -108,7 +109,8 @@ class Trials:
         """A stopped job's process is gone without a word; its MLflow run would stay RUNNING."""
         try:
             with FileLock(lock_file(job.key), timeout=10):  # its process is gone, and marks nothing any more
-                if (run := look_up(job.key).run) and isinstance(self.parent, MlflowTracker):
+                entry = look_up(job.key)
+                if (run := entry.run) not in ("", job.old) and not entry.outcome:
                     data = open_data(job.experiment.data).hash
                     tracker = MlflowTracker.start(job.experiment, data_hash=data, run_id=run, uri=self.parent.uri, system_metrics=False)
                     tracker.finish(status)
@@ -144,11 +146,13 @@ class Trials:
             return None
         self._waiting.remove((trial, experiment))
         entry = look_up(key)
-        if entry.outcome is not None and (trial.run == entry.run or not self.fresh):
+        if entry.outcome is not None and (trial.run == entry.run or not self.fresh or key in self._made):
             self._complete(trial.number, experiment, entry, others=entry.parent != self.parent.run_id)
             self.log()
             return None
-        return self._begin(trial.number, experiment, key, fresh=self.fresh and not trial.run)
+        fresh = self.fresh and not trial.run and key not in self._made
+        self._made.add(key)
+        return self._begin(trial.number, experiment, key, fresh=fresh)
 
     def _begin(self, number: int | None, experiment: Experiment, key: str, *, fresh: bool) -> Job:
         job = Job(number=number, experiment=experiment, key=key, fresh=fresh, old=look_up(key).run if fresh else "")
@@ -164,18 +168,12 @@ class Trials:
             commit = origins([entry.run])[entry.run].commit
             at = "" if commit == UNKNOWN else f" of commit {commit[:12]}"
             print(f"{experiment.name}, seed {experiment.seed}: run {entry.run}{at} has it; --fresh repeats it", flush=True)
-            if isinstance(self.parent, MlflowTracker):
-                tags = {"sweep": self.study.sweep.name, "trial": str(number), "shares": entry.run}
-                with MlflowTracker.start(
-                    experiment,
-                    data_hash=open_data(experiment.data).hash,
-                    parent=self.parent.run_id,
-                    token=f"{self.study.token}-{number}",
-                    tags=tags,
-                    uri=self.parent.uri,
-                    system_metrics=False,
-                ) as child:
-                    child.final(outcome.metrics)
+            tags = {"sweep": self.study.sweep.name, "trial": str(number), "shares": entry.run}
+            with MlflowTracker.start(
+                experiment, data_hash=open_data(experiment.data).hash, parent=self.parent.run_id, token=f"{self.study.token}-{number}",
+                tags=tags, uri=self.parent.uri, system_metrics=False,
+            ) as child:  # fmt: skip
+                child.final(outcome.metrics)
         self.study.begun(number, entry.run)
         self.study.completed(number, outcome.metrics)
 
@@ -184,7 +182,8 @@ class Trials:
             self._broken[job.key] = cause
             print(f"{self.study.sweep.name}: {job.title} failed: {cause}\n  its log: {job.log}", flush=True)
             return
-        self.study.begun(job.number, look_up(job.key).run)
+        if (run := look_up(job.key).run) != job.old:
+            self.study.begun(job.number, run)
         self._fail(job.number, cause, job.log)
         self.close(job, "FAILED")
 

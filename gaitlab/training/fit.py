@@ -53,6 +53,7 @@ def fit(ready: Ready, run: Run, tracker: Tracker, *, resume: bool = False, block
         cost = {f"cost/{name}": value for name, value in inference_cost(network, experiment.method, store).items()}
         tracker.final(cost)
         summary = replace(summary, metrics={**summary.metrics, **cost})
+        tracker.flush()  # a run whose outcome is there is not tested again
         write_outcome(run.results, summary)
     return summary
 

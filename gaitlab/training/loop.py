@@ -58,6 +58,8 @@ def train(
     """
     config, device = experiment.train, run.device
     state = run.load() if resume else None
+    if state is not None:
+        checkpoint.check_same(state, experiment, data_hash, "the run's checkpoint")
     taken = sources(experiment) if state is None else recorded(state)
     if state is None:
         copy(method, experiment.init, taken, run)
@@ -82,7 +84,6 @@ def train(
     if resume and state is None and run.rank == 0:
         print("the run has no checkpoint yet, so it starts from its first step", flush=True)
     if state is not None:
-        checkpoint.check_same(state, experiment, data_hash, "the run's checkpoint")
         checkpoint.restore(method, state["method"], "the run's checkpoint")
         optimisers.load_state_dict(state["optimisers"])
         scaler.load_state_dict(state["scaler"])

@@ -39,10 +39,13 @@ class Optimisers:
             rate = group.get("lr", config.lr * group.get("lr_ratio", 1.0))
             parameters = [p for p in group["params"] if p in learnt]
             for ratio in dict.fromkeys(of.get(p, 1.0) for p in parameters):
+                own = [p for p in parameters if of.get(p, 1.0) == ratio]
                 by_name.setdefault(group.get("optimiser", config.name), []).append(
-                    {"params": [p for p in parameters if of.get(p, 1.0) == ratio], "lr": rate * ratio, "base_lr": rate * ratio}
+                    {"params": own, "lr": rate * ratio, "base_lr": rate * ratio, "ratio": ratio}
                 )
         self.all: list[Optimizer] = [self._make(name, groups) for name, groups in by_name.items()]
+        if not self.all:
+            raise ValueError("nothing is left to train: every parameter is frozen")
         self.parameters: list[nn.Parameter] = [p for o in self.all for group in o.param_groups for p in group["params"]]
 
     def _make(self, name: str, groups: list[dict[str, Any]]) -> Optimizer:
@@ -59,7 +62,7 @@ class Optimisers:
         least = self.config.least_lr if step >= self.config.warmup else 0.0
         for optimiser in self.all:
             for group in optimiser.param_groups:
-                group["lr"] = max(group["base_lr"] * factor, least)
+                group["lr"] = max(group["base_lr"] * factor, least * group.get("ratio", 1.0))  # checkpoints of before have none
         return self.all[0].param_groups[0]["lr"]
 
     def zero_grad(self) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from gaitlab.experiment import Experiment, Transfer
 from gaitlab.home import home
 from gaitlab.method import Method
-from gaitlab.nn.frozen import Frozen
+from gaitlab.nn.frozen import Frozen, part_of
 from gaitlab.runs import checkpoint
 from gaitlab.runs.book import identity, look_up
 from gaitlab.runs.folder import run_named, stored_experiment
@@ -77,11 +77,10 @@ def copy(method: Method, transfers: Sequence[Transfer], of: Sequence[Source], ru
         if not transfer.lr_ratio:
             continue
         earlier, network = _opened(source, run)
-        misfits = [line for there, here in transfer.parts.items() for line in compare(network, method, there, here, f"init.{place}")]
-        if misfits:
-            raise ValueError(f"init.{place}: run {source.run} does not fit: {'; '.join(misfits)}")
+        if faults := misfits(network, method, transfer.parts, f"init.{place}"):
+            raise ValueError(f"init.{place}: run {source.run} does not fit: {'; '.join(faults)}")
         for there, here in transfer.parts.items():
-            weights = network.get_submodule(there).state_dict()
+            weights = part(network, there, "it is taken from", f"init.{place}").state_dict()
             method.get_submodule(here).load_state_dict(weights)
             if run.rank == 0:
                 print(f"{here or 'network'}: {len(weights)} tensors from {earlier.name}, run {source.run}, step {source.step}", flush=True)
@@ -100,26 +99,40 @@ def freeze(method: Method, transfers: Sequence[Transfer], of: Sequence[Source], 
                 raise ValueError(f"init.{place}: {error}") from None
             missing = f"init.{place}: {error}"
         for there, here in transfer.parts.items():
-            frozen = Frozen(missing=missing) if missing else Frozen(network.get_submodule(there))
-            _set(method, here, frozen)
-            if run.rank == 0 and needed:
-                size = sum(p.numel() for p in network.get_submodule(there).parameters())
+            taken = None if missing else part(network, there, "it is taken from", f"init.{place}")
+            _set(method, here, Frozen(taken, missing=missing))
+            if run.rank == 0 and needed and taken is not None:
+                size = sum(p.numel() for p in taken.parameters())
                 print(f"{here}: {size:,} parameters frozen, from {earlier.name}, run {source.run}, step {source.step}", flush=True)
+    if needed and (waiting := [name for name, module in method.named_modules() if isinstance(module, Frozen) and module.empty]):
+        raise ValueError(f"{waiting[0]} waits for a frozen network: let a Transfer of init name it as a place, with lr_ratio 0")
 
 
-def compare(theirs: nn.Module, ours: nn.Module, there: str, here: str, where: str) -> list[str]:
-    """A line for each tensor of their part `there` that does not fit our part `here`. ValueError if there is no such part."""
-    found = []
-    for network, part, whose in ((theirs, there, "it is taken from"), (ours, here, "to train")):
-        module = dict(network.named_modules()).get(part)
-        if module is None:
-            parts = ", ".join(name for name, _ in network.named_children())
-            raise ValueError(f"{where}: the network {whose} has no part {part!r}; it has {parts}")
-        found.append({name: list(tensor.shape) for name, tensor in module.state_dict().items()})
-    a, b = found
+def compare(theirs: nn.Module, ours: nn.Module) -> list[str]:
+    """A line for each tensor of one part that does not fit the other."""
+    a, b = ({name: list(tensor.shape) for name, tensor in module.state_dict().items()} for module in (theirs, ours))
     lines = [f"{name} (only there)" for name in a.keys() - b.keys()] + [f"{name} (missing there)" for name in b.keys() - a.keys()]
     lines += [f"{name} (shape {a[name]}, here {b[name]})" for name in a.keys() & b.keys() if a[name] != b[name]]
-    return sorted(f"{here}.{line}" if here else line for line in lines)
+    return sorted(lines)
+
+
+def part(network: nn.Module, path: str, whose: str, where: str) -> nn.Module:
+    """`nn.frozen.part_of`; ValueError if there is none."""
+    found = part_of(network, path)
+    if found is None:
+        parts = ", ".join(name for name, _ in network.named_children())
+        raise ValueError(f"{where}: the network {whose} has no part {path!r}; it has {parts}")
+    return found
+
+
+def misfits(theirs: nn.Module, ours: nn.Module, parts: Mapping[str, str], where: str) -> list[str]:
+    """A line for each tensor that does not fit where it is to go. ValueError if a part is not there."""
+    lines = []
+    for there, here in parts.items():
+        a, b = part(theirs, there, "it is taken from", where), part(ours, here, "to train", where)
+        if not isinstance(b, Frozen):  # an empty place takes anything
+            lines += [f"{here}.{line}" if here else line for line in compare(a, b)]
+    return lines
 
 
 def _opened(source: Source, run: Run) -> tuple[Experiment, Method]:

@@ -1,6 +1,7 @@
 """What can be known of an experiment's transfers before anything is trained: runs are there, parts fit, people are the same."""
 
 import json
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -9,10 +10,10 @@ from gaitlab.data.draws import Subjects
 from gaitlab.data.shards import open_data
 from gaitlab.experiment import Experiment
 from gaitlab.home import home
-from gaitlab.nn.frozen import Frozen
+from gaitlab.nn.frozen import Frozen, part_of
 from gaitlab.runs import checkpoint
 from gaitlab.runs.folder import run_named, stored_experiment
-from gaitlab.training.trained import compare
+from gaitlab.training.trained import misfits
 
 
 def check_transfers(experiment: Experiment, resume: str | None = None) -> None:
@@ -20,28 +21,37 @@ def check_transfers(experiment: Experiment, resume: str | None = None) -> None:
 
     Also of what those experiments stand on in turn. resume: run that is to go on, which cannot stand on itself.
     """
+    taken: dict[str, float] = {}
     for place, transfer in enumerate(experiment.init):
         where = f"{experiment.name}, init.{place}"
+        for here in transfer.parts.values():
+            _check_place(here, transfer.lr_ratio, taken, where)
+            taken[here] = transfer.lr_ratio
         if transfer.of == resume:
-            raise ValueError(f"{where}: run {resume} would stand on itself; give another run, or --resume nothing")
+            raise ValueError(f"{where}: run {resume} would stand on itself; give another run")
         if isinstance(transfer.of, Experiment):
             check_transfers(transfer.of)
             source = transfer.of
-        else:
+        elif resume is None:
             source = _earlier(transfer.of, where)[0]
+        else:  # what is frozen of it is checked when it is opened, the rest is in the run's checkpoint
+            continue
         theirs, ours = _shapes_only(source, 2), _shapes_only(experiment, 2)
-        misfits: list[str] = []
-        for there, here in transfer.parts.items():
-            slot = dict(ours.named_modules()).get(here)
-            if isinstance(slot, Frozen):
-                if transfer.lr_ratio:
-                    raise ValueError(f"{where}: {here} takes a frozen network: lr_ratio 0, not {transfer.lr_ratio:g}")
-                if there and there not in dict(theirs.named_modules()):
-                    misfits += compare(theirs, theirs, there, there, where)
-            else:
-                misfits += compare(theirs, ours, there, here, where)
-        if misfits:
-            raise ValueError(f"{where}: {source.name} does not fit: {'; '.join(misfits)}")
+        for here in transfer.parts.values() if transfer.lr_ratio else ():
+            if isinstance(part_of(ours, here), Frozen):
+                raise ValueError(f"{where}: {here} takes a frozen network: lr_ratio 0, not {transfer.lr_ratio:g}")  # noqa: TRY004
+        if faults := misfits(theirs, ours, transfer.parts, where):
+            raise ValueError(f"{where}: {source.name} does not fit: {'; '.join(faults)}")
+
+
+def _check_place(here: str, lr_ratio: float, taken: Mapping[str, float], where: str) -> None:
+    """taken: place -> ratio of the transfers before."""
+    if not here and not lr_ratio:
+        raise ValueError(f"{where}: the whole network cannot be frozen, or nothing is left to train; name its parts")
+    for other, ratio in taken.items():
+        inside = f"{here}.".startswith(f"{other}." if other else "") or f"{other}.".startswith(f"{here}." if here else "")
+        if here == other or (inside and not (lr_ratio and ratio)):
+            raise ValueError(f"{where}: {here or 'the network'} and {other or 'the network'} are one place, or one in the other and frozen")
 
 
 def check_people(experiment: Experiment) -> None:
@@ -78,7 +88,7 @@ def _of_people(experiment: Experiment, part: str) -> list[str]:
     """Tensors of a part whose shape depends on the number of training people."""
     shapes = []
     for people in (2, 3):
-        module = dict(_shapes_only(experiment, people).named_modules()).get(part)
+        module = part_of(_shapes_only(experiment, people), part)
         tensors = {} if module is None else module.state_dict()
         shapes.append({f"{part}.{name}" if part else name: tensor.shape for name, tensor in tensors.items()})
     return [name for name, shape in shapes[0].items() if shapes[1][name] != shape]
