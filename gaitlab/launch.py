@@ -9,12 +9,14 @@ from gaitlab.experiment import Experiment
 from gaitlab.home import home
 from gaitlab.reports.report import Report
 from gaitlab.reports.report_files import log_report
+from gaitlab.runs.book import identity_of
+from gaitlab.runs.code import code_hash
 from gaitlab.runs.summary import Summary
 from gaitlab.sweeps.here import run_here
 from gaitlab.sweeps.job import Task
 from gaitlab.sweeps.progress import Progress
-from gaitlab.sweeps.study import Study
-from gaitlab.sweeps.sweep import Sweep, experiments
+from gaitlab.sweeps.study import Study, Trial
+from gaitlab.sweeps.sweep import Sweep, experiments, of_row
 from gaitlab.sweeps.trials import Job, Trials
 from gaitlab.sweeps.winner import register_winner
 from gaitlab.training.ready import prepare
@@ -93,6 +95,11 @@ def run_sweep(
                 of = tags if job.number is None else {**tags, "trial": str(job.number)}
                 return Task.of(job, home(), of, parent.run_id, parent.uri, study.command)
 
+            if others := [t for t in study.trials() if t.state == "COMPLETE" and _of_other_code(sweep, t)]:
+                print(
+                    f"{sweep.name}: {len(others)} finished trials are of other code than it is now; --name NEW_NAME repeats them",
+                    flush=True,
+                )
             print(f"{sweep.name}: {len(study.trials()) if sweep.rows else sweep.trials} trials, {places} at a time", flush=True)
             whole = True
             if here:
@@ -109,3 +116,8 @@ def run_sweep(
     finally:
         study.close()
     return study, content
+
+
+def _of_other_code(sweep: Sweep, trial: Trial) -> bool:
+    known = identity_of(trial.run)
+    return known is not None and trial.row in sweep.rows and known.code != code_hash(of_row(sweep, trial.row, trial.seed))

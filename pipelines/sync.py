@@ -11,8 +11,10 @@ import tyro
 from gaitlab.command import understood
 from gaitlab.guard import guarded
 from gaitlab.runs.book import enter
+from gaitlab.runs.folder import run_folder
 from gaitlab.runs.unpack import is_pack, unpack
 from gaitlab.sweeps.study import STUDY_FILE, copy_in
+from gaitlab.tracking.record import kept_record
 from gaitlab.tracking.sync import check, sync, waiting
 
 
@@ -38,7 +40,8 @@ def main() -> None:
         unpacked = unpack(folder)
         print("\n".join(unpacked.said), flush=True)
         for run in unpacked.runs:
-            enter(run)
+            record = kept_record(run_folder(run))
+            enter(run, (record and record["parent"]) or "")
         for name, file in unpacked.also.items():
             if fnmatch(name, STUDY_FILE.format("*")):
                 print(copy_in(file), flush=True)

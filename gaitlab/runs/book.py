@@ -130,14 +130,18 @@ def identity_of(run: str) -> Identity | None:
         raise ValueError(f"{file} is damaged ({error}); delete it, and the run is found by its id alone") from None
 
 
-def enter(run: str) -> bool:
-    """A run that came from elsewhere into the book, unless one that is as far is there; whether it is the entry's run now."""
+def enter(run: str, parent: str = "") -> bool:
+    """A run that came from elsewhere into the book, unless one that is as far is there, or is being trained; whether it is in it now.
+
+    parent: run of the sweep that it was begun for.
+    """
     of = identity_of(run)
     if of is None:
         return False
-    with held(of.key, run) as entry:
+    with contextlib.suppress(Timeout), FileLock(lock_file(of.key), timeout=0):
+        entry = look_up(of.key)
         if entry.run != run and not entry.outcome and (read_outcome(run_folder(run)) or not entry.begun):
-            _write(replace(entry, run=run, parent=""))
+            _write(Entry(of.key, run, entry.token or uuid.uuid4().hex, parent))
     return look_up(of.key).run == run
 
 
