@@ -97,7 +97,7 @@ def run_sweep(
 
             if others := [t for t in study.trials() if t.state == "COMPLETE" and _of_other_code(sweep, t)]:
                 print(
-                    f"{sweep.name}: {len(others)} finished trials are of other code than it is now; --name NEW_NAME repeats them",
+                    f"{sweep.name}: {len(others)} finished trials are of older code; --name NEW_NAME repeats them",
                     flush=True,
                 )
             print(f"{sweep.name}: {len(study.trials()) if sweep.rows else sweep.trials} trials, {places} at a time", flush=True)
