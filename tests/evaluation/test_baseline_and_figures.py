@@ -1,11 +1,17 @@
 """The gait energy image on a real little store, and the pictures of its result."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from gaitlab.data.store import Store
 from gaitlab.evaluation.averages import SAME_VIEW
@@ -98,3 +104,55 @@ def test_a_clip_sheet_shows_frames_evenly_and_as_they_are() -> None:
     assert np.abs(np.asarray(bright.axes[0].images[0].get_array()) - sheet).max() < 1 / 255 + 1e-6
     with pytest.raises(ValueError, match="2 clips have 1 titles"):
         clip_sheet(clips, ["a"])
+
+
+LONG = ("chance", "GEI + LDA", "DeepGaitV2-P3D + CoD2 with a long name")
+
+
+def bars(sets: int) -> Figure:
+    names = [f"Carrying coat {i}" for i in range(sets)]
+    return bars_figure({label: pd.Series(np.linspace(0, 100, sets), names) for label in LONG})
+
+
+def views(n: int, panels: int) -> Figure:
+    angles = [f"{18 * i:03d}" for i in range(n)]
+    matrix = pd.DataFrame(np.full((n, n), 50.0), angles, angles)
+    return views_figure({f"Carrying a coat {i}": matrix for i in range(panels)}, title=f"Rank-1 by view, {LONG[-1]}")
+
+
+def texts(figure: Figure) -> Iterator[Text]:
+    """All that are drawn in the margins."""
+    yield from figure.texts
+    for axes in figure.axes:
+        yield axes.title
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            yield axis.label
+            for tick in axis.get_major_ticks():
+                if low <= tick.get_loc() <= high:
+                    yield from (tick.label1, tick.label2)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: bars(1),
+        lambda: bars(12),
+        lambda: cmc_figure({label: np.linspace(10, 100, 50) for label in LONG}, title=f"Cumulative match, {LONG[-1]}, {LONG[-1]}"),
+        lambda: views(2, 1),
+        lambda: views(2, 4),
+        lambda: views(11, 3),
+        lambda: clip_sheet(np.zeros((2, 12, 8, 5), np.uint8), [LONG[-1], "a"]),
+    ],
+    ids=["bars 1", "bars 12", "cmc", "views 2x1", "views 2x4", "views 11x3", "clips"],
+)
+def test_no_text_is_cut_off_or_hides_another(draw: Callable[[], Figure]) -> None:
+    figure = draw()
+    FigureCanvasAgg(figure).draw()
+    box = figure.get_tightbbox()
+    assert min(box.x0, box.y0) >= 0
+    assert box.x1 <= figure.get_figwidth()
+    assert box.y1 <= figure.get_figheight()
+    drawn = [text for text in texts(figure) if text.get_visible() and text.get_text()]
+    for a, b in combinations(drawn, 2):
+        assert not a.get_window_extent().overlaps(b.get_window_extent()), (a, b)
