@@ -2,7 +2,7 @@
 
 python pipelines/supervised.py                                     # GaitBase on 180 walkers
 python pipelines/supervised.py gaitbase-gait3d --scale.workers 4 --scale.gpus-per-worker 1
-python pipelines/supervised.py --fresh                             # anew; without it the same command goes on
+python pipelines/supervised.py --resume last                       # as the same command does
 ray job submit --address URL --working-dir . -- python pipelines/supervised.py gaitbase-gait3d
 """
 

@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -29,29 +29,29 @@ class Options(Early):
     """What can be said about a sweep besides what its trials share; what it varies is a value in `experiments/`."""
 
     name: str
-    """Another name makes another sweep, with trials of its own."""
-    seeds: tuple[int, ...]
-    """Ablation: every row with each. Search: trial i has seed i modulo their number."""
+    """Another name makes another sweep."""
+    seeds: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N...")]
+    """Of every row; in turn, of a search."""
     trials: int
     """Search: trials in all."""
     stopper: Literal["none", "asha", "median"]
-    """Search: which trials end early, by the validation score every --base.train.evaluate-every steps."""
+    """Search: ends weak trials early."""
     grace: int
-    """Steps before a trial may be stopped; 0: until its first evaluation."""
-    storage: str | None = None
-    """Optuna's database, any SQL URL; $GAITLAB_STUDIES, or sweeps.db in gaitlab's home, if not given."""
-    concurrency: int | None = None
-    """Trials at a time; as many as the cluster has room for if not given, so give it for one that grows."""
+    """Steps before that; 0: to the first evaluation."""
+    storage: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
+    """Optuna's; $GAITLAB_STUDIES or sweeps.db at home if not given."""
+    concurrency: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Ray: trials at a time; if not given, all with room."""
     retry_failed: Switch = False
     """Failed trials run again."""
     fresh: Switch = False
-    """Runs that others have finished are repeated."""
+    """What others have finished is repeated."""
     here: Switch = False
     """On this machine, without Ray."""
-    processes: int = 1
-    """--here: trials at a time; threads and GPUs are divided among them."""
-    minutes: float | None = None
-    """--here: stop after so long, with everything resumable."""
+    processes: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """--here: trials at a time."""
+    minutes: Annotated[float | None, tyro.conf.arg(metavar="M")] = None
+    """--here: stops after so long; goes on later."""
     tracking: bool = True
     """--no-tracking leaves MLflow alone."""
 
