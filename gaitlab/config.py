@@ -216,11 +216,9 @@ def value_at(value: Any, path: str) -> Any:
     for key in path.split("."):
         if isinstance(value, tuple):
             value = value[_place(value, key, path)]
-        elif dataclasses.is_dataclass(value) and key in _hints(value.__class__):
-            value = getattr(value, key)
         else:
-            known = _hints(value.__class__) if dataclasses.is_dataclass(value) else {}
-            raise ValueError(f"unknown field {path!r}: {type(value).__name__} has no {key!r}{nearest(key, known)}")
+            _type_of(value, key, path)
+            value = getattr(value, key)
     return value
 
 
@@ -236,11 +234,17 @@ def _override_one(value: Any, hint: Any, keys: Sequence[str], new: Any, path: st
         return {**value, ".".join(keys): _checked(new, _of_item(hint, 0), path)}
     if not dataclasses.is_dataclass(value):
         raise ValueError(f"{path!r} goes below a plain value ({value!r})")
-    hints = _hints(value.__class__)
-    if key not in hints:
-        raise ValueError(f"unknown field {path!r}: {type(value).__name__} has no {key!r}{nearest(key, hints)}")
-    changed = _override_one(getattr(value, key), hints[key], rest, new, path)
+    type_ = _type_of(value, key, path)
+    changed = _override_one(getattr(value, key), type_, rest, new, path)
     return dataclasses.replace(value, **{key: changed})  # type: ignore[type-var]
+
+
+def _type_of(value: Any, key: str, path: str) -> Any:
+    """Type of a config's field. ValueError if there is none of that name."""
+    known = _hints(value.__class__) if dataclasses.is_dataclass(value) else {}
+    if key not in known:
+        raise ValueError(f"unknown field {path!r}: {type(value).__name__} has no {key!r}{nearest(key, known)}")
+    return known[key]
 
 
 def _place(items: tuple[Any, ...], key: str, path: str) -> int:

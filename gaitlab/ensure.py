@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from gaitlab.data.ingest import ShardMap
@@ -15,7 +14,7 @@ from gaitlab.runs import checkpoint
 from gaitlab.runs.book import held, identity, identity_of, newest_but, note_run
 from gaitlab.runs.folder import keep_config, run_folder
 from gaitlab.runs.summary import Summary
-from gaitlab.tracking.origins import UNKNOWN, origins
+from gaitlab.tracking.origins import of_commit
 from gaitlab.tracking.runs import MlflowTracker, NoTracker
 from gaitlab.training.fit import fit
 from gaitlab.training.interrupt import Interrupted
@@ -72,19 +71,18 @@ def ensure(
         raise ValueError(f"{experiment.name}: code or data are not what they were when the sweep began; give its command again")
     with agreed(lambda: held(of.key, experiment.name, fresh=fresh)) as entry:
         if resume is None and (outcome := entry.outcome):
-            commit = origins([entry.run])[entry.run].commit
-            at = "" if commit == UNKNOWN else f" of commit {commit[:12]}"
-            say(f"{experiment.name}: run {entry.run}{at} has it" + ("" if quiet else f"; --fresh trains anew\n\n{outcome.text()}\n"))
+            shown = "" if quiet else f"; --fresh trains anew\n\n{outcome.text()}\n"
+            say(f"{experiment.name}: run {entry.run}{of_commit(entry.run)} has it{shown}")
             return outcome
         if resume is None and entry.begun:
             resume = entry.run
             say(f"{experiment.name}: goes on with run {resume}; --fresh trains anew")
         elif resume is None and not fresh and (older := newest_but(of, experiment.name))[0]:
             say(f"{experiment.name}: a new run, since {older[1]} another than in run {older[0]}; --resume {older[0]} takes that one")
-        for first in experiment.stands_on if resume is None or not checkpoint.found(run_folder(resume)) else ():
-            say(f"{experiment.name} stands on {first.name}")
-            ensure(first, launcher, tracking=tracking, parent=parent, uri=uri, how=how, quiet=True)
         if resume is None or not checkpoint.found(run_folder(resume)):
+            for first in experiment.stands_on:
+                say(f"{experiment.name} stands on {first.name}")
+                ensure(first, launcher, tracking=tracking, parent=parent, uri=uri, how=how, quiet=True)
             sources(experiment)  # a damaged one is told before a run is opened
 
         def begun(run: str) -> None:
@@ -94,10 +92,13 @@ def ensure(
                 note_run(of, run, parent or "")
             print(f"run {run}; if it is cut short, {go_on(run)}", flush=True)
 
-        with tracker_of(
-            experiment, ready.store.hash, run_id=resume, token=entry.token, parent=parent, tags=tags, uri=uri, tracking=tracking,
-            watches=isinstance(launcher, Here), begun=begun,  # Ray's workers watch their machines themselves
-        ) as tracker:  # fmt: skip
+        tracker: AnyTracker = NoTracker(resume)
+        if not rank():
+            tracker = MlflowTracker.start(
+                experiment, data_hash=ready.store.hash, run_id=resume, token=entry.token, parent=parent, tags=tags,
+                uri=uri if tracking else "", system_metrics=isinstance(launcher, Here), begun=begun,  # on Ray the workers watch
+            )  # fmt: skip
+        with tracker:
             try:
                 summary = launcher.train(ready, tracker, resume=resume is not None)
             except Interrupted as stop:
@@ -115,12 +116,12 @@ def ensure(
 class Here:
     """In this process, or as one of torchrun's.
 
-    run: what is made of a run's folder, for launchers that want to hear of evaluations.
+    run: a kind of `LocalRun`, for launchers that want to hear of evaluations.
     """
 
     ingest: ShardMap | None = None
 
-    def __init__(self, run: Callable[[Callable[[], Path], int], LocalRun] = lambda folder, keep: LocalRun(folder, keep=keep)) -> None:
+    def __init__(self, run: Callable[..., LocalRun] = LocalRun) -> None:
         self._run = run
 
     def processes(self, experiment: Experiment) -> int:
@@ -129,41 +130,11 @@ class Here:
     def train(self, ready: Ready, tracker: AnyTracker, *, resume: bool) -> Summary:
         keep = ready.experiment.train.keep
         if not under_torchrun():
-            return fit(ready, self._run(lambda: tracker.folder, keep), tracker, resume=resume)
+            return fit(ready, self._run(lambda: tracker.folder, keep=keep), tracker, resume=resume)
         ids: list[str] = []
         run = TorchrunRun(lambda: run_folder(ids[0]), keep=keep)
         ids += run.gather(tracker.run_id)
         return fit(ready, run, tracker, resume=resume)
-
-
-def tracker_of(
-    experiment: Experiment,
-    data_hash: str,
-    *,
-    run_id: str | None,
-    token: str,
-    parent: str | None = None,
-    tags: Mapping[str, str] = {},
-    uri: str | None = None,
-    tracking: bool,
-    watches: bool,
-    begun: Callable[[str], None] = lambda run: None,
-) -> AnyTracker:
-    """What remembers a run, new where `run_id` is None; on one of torchrun's ranks only. tracking: False: no MLflow."""
-    if rank():
-        return NoTracker(run_id)
-    store = uri if tracking else ""
-    return MlflowTracker.start(
-        experiment,
-        data_hash=data_hash,
-        run_id=run_id,
-        token=token,
-        parent=parent,
-        tags=tags,
-        uri=store,
-        system_metrics=watches,
-        begun=begun,
-    )
 
 
 def resume_line(run_id: str, *, tracking: bool) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from gaitlab.data.ingest import ShardMap
 from gaitlab.data.shards import open_data
-from gaitlab.ensure import Here, ensure, tracker_of
+from gaitlab.ensure import Here, ensure
 from gaitlab.experiment import Experiment
 from gaitlab.home import home
 from gaitlab.reports.report import Report
@@ -19,6 +19,7 @@ from gaitlab.sweeps.study import Study, Trial
 from gaitlab.sweeps.sweep import Sweep, experiments, of_row
 from gaitlab.sweeps.trials import Job, Trials
 from gaitlab.sweeps.winner import register_winner
+from gaitlab.tracking.runs import MlflowTracker
 from gaitlab.training.ready import prepare
 from gaitlab.training.transfer import check_transfers
 
@@ -86,7 +87,9 @@ def run_sweep(
             study.retry_failed()
         base = replace(sweep.base, name=sweep.name)
         hash_ = open_data(sweep.base.data).hash
-        with tracker_of(base, hash_, run_id=study.parent, token=study.token, tags=tags, tracking=tracking, watches=False) as parent:
+        with MlflowTracker.start(
+            base, data_hash=hash_, run_id=study.parent, token=study.token, tags=tags, uri=None if tracking else "", system_metrics=False
+        ) as parent:
             if study.parent is None:
                 study.parent = parent.run_id
             trials = Trials(study, parent, Progress(sweep, places), places, fresh=fresh)

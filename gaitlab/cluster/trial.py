@@ -22,7 +22,7 @@ def _launcher(task: Task) -> Launcher:
     if task.workers == 1:
         if task.threads:
             torch.set_num_threads(task.threads)  # else each of several trials takes all cores: half the speed
-        return Here(lambda folder, keep: _TuneRun(folder, keep=keep)) if task.reports else Here()
+        return Here(_TuneRun) if task.reports else Here()
     from ray.tune.integration.ray_train import TuneReportCallback
 
     from gaitlab.cluster.run import OnRay

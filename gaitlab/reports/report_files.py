@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from gaitlab.reports.page import page
 from gaitlab.reports.report import Report, sweep_report
@@ -36,15 +35,11 @@ def log_report(sweep: Sweep, study: Study, tracker: Tracker) -> Report:
     for table in report.tables:
         tracker.table(table.name, pd.DataFrame(list(table.lines), columns=[head or "row" for head in table.head]))
     tracker.table("results", pd.DataFrame([vars(row) for row in report.rows]))
-    for name, figure in report.figures.items():
-        tracker.figure(name, partial(_drawn, figure))
+    for name in report.figures:
+        tracker.figure(name, partial(report.figures.__getitem__, name))
     for name, text in report_files(report).items():
         tracker.text(name, text)
     return report
-
-
-def _drawn(figure: Figure) -> Figure:
-    return figure
 
 
 def markdown_notes(report: Report) -> str:

@@ -40,13 +40,13 @@ def run_to_resume(name: str, experiment: str) -> str:
     return newest
 
 
-def newest_run(experiment: str, since: int = 0) -> str | None:
-    """Id of the experiment's newest run, of those that began at `since` (ns since 1970) or later; None if there is none."""
+def newest_run(experiment: str) -> str | None:
+    """Id of the experiment's newest run; None if there is none."""
     found = []
     for path in (home() / "runs").glob(f"*/{CONFIG}"):
         with contextlib.suppress(ValueError, FileNotFoundError):  # one that is damaged, or going, is not the newest
-            if (at := path.stat().st_mtime_ns) >= since and _plain(path)["name"] == experiment:
-                found.append((at, path.parent.name))
+            if _plain(path)["name"] == experiment:
+                found.append((path.stat().st_mtime_ns, path.parent.name))
     return max(found)[1] if found else None
 
 
@@ -55,9 +55,9 @@ def has_config(folder: Path) -> bool:
     return (folder / CONFIG).exists()
 
 
-def keep_config(experiment: Experiment, folder: Path, *, anew: bool = False) -> Path:
-    """The experiment into the run's folder, where `--resume` and sweeps look for it, unless one is there or `anew`; returns the folder."""
-    if anew or not has_config(folder):
+def keep_config(experiment: Experiment, folder: Path) -> Path:
+    """The experiment into the run's folder, where `--resume` looks for it, unless one is there; returns the folder."""
+    if not has_config(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / CONFIG, json.dumps(to_dict(experiment), indent=1))
     return folder

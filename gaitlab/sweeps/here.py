@@ -7,12 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
 
 from gaitlab.ensure import Here
 from gaitlab.sweeps.job import Task, logged, run
 from gaitlab.sweeps.trials import Job, Trials
+from gaitlab.tracking.provenance import cores
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.run import LocalRun
 
@@ -38,8 +40,7 @@ def run_here(trials: Trials, tasks: Callable[[Job], Task], *, minutes: float | N
                 return True
             time.sleep(LOOK_SECONDS)
             for process in list(jobs):
-                process.listen(trials)
-                if not process.alive:
+                if not process.listen(trials):
                     jobs.remove(process)
                     trials.ended(process.job, process.cause, early=process.stopped)
             trials.note_begun()
@@ -90,8 +91,8 @@ class _Process:
     def alive(self) -> bool:
         return self._process.is_alive()
 
-    def listen(self, trials: Trials) -> None:
-        """Take what it has said; stop it if that is enough for the sweep's stopper."""
+    def listen(self, trials: Trials) -> bool:
+        """Take what it has said; stop it if that is enough for the sweep's stopper. Whether more may come."""
         alive = self.alive
         try:
             while self._ear.poll():
@@ -109,6 +110,7 @@ class _Process:
             pass
         if not alive and not (self.finished or self.cause or self.stopped):
             self.cause = f"its process died (exit code {self._process.exitcode}), by a signal or for lack of memory"
+        return alive
 
     def ask(self, number: int) -> None:
         if self.alive and self._process.pid:
@@ -127,12 +129,12 @@ def _work(task: Task, mouth: Connection, place: int, places: int) -> None:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches the sweep, which asks in turn
-    torch.set_num_threads(max(1, _cores() // places))
+    torch.set_num_threads(max(1, cores() // places))
     if torch.cuda.device_count() > 1:
         torch.cuda.set_device(place % torch.cuda.device_count())
     with logged(task) as causes:
         try:
-            run(task, Here(lambda folder, keep: _Told(folder, keep, mouth)))
+            run(task, Here(partial(_Told, mouth=mouth)))
             with contextlib.suppress(OSError):
                 mouth.send(("end",))
         except (Interrupted, SystemExit):
@@ -141,14 +143,10 @@ def _work(task: Task, mouth: Connection, place: int, places: int) -> None:
         mouth.send(("cause", causes[0]))
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class _Told(LocalRun):
     """One process whose evaluations the sweep hears."""
 
-    def __init__(self, folder: Any, keep: int, mouth: Connection) -> None:
+    def __init__(self, folder: Callable[[], Path], *, keep: int, mouth: Connection) -> None:
         super().__init__(folder, keep=keep)
         self._mouth = mouth
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gaitlab.data.shards import open_data
-from gaitlab.ensure import AnyTracker
 from gaitlab.experiment import Experiment
 from gaitlab.runs.book import Entry, identity, lock_file, log_file, look_up
 from gaitlab.sweeps.progress import Progress
 from gaitlab.sweeps.study import Study, Trial
-from gaitlab.tracking.origins import UNKNOWN, origins
+from gaitlab.tracking.origins import of_commit
 from gaitlab.tracking.runs import MlflowTracker
 
 
@@ -39,13 +38,28 @@ class Job:
         return log_file(self.key)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Waiting:
+    """A trial that the study has handed out. key, below: of the book's entries, its own and of what it stands on, first things first."""
+
+    trial: Trial
+    experiment: Experiment
+    key: str
+    below: tuple[tuple[str, Experiment], ...]
+
+    @classmethod
+    def of(cls, trial: Trial, experiment: Experiment) -> "_Waiting":
+        below = tuple((identity(each).key, each) for each in experiment.all_below)
+        return cls(trial=trial, experiment=experiment, key=identity(experiment).key, below=below)
+
+
 class Trials:
     """Of a study that is open. parent: the sweep's own run. places: jobs at a time. fresh: runs that others have finished are repeated."""
 
-    def __init__(self, study: Study, parent: AnyTracker, progress: Progress, places: int, *, fresh: bool = False) -> None:
+    def __init__(self, study: Study, parent: MlflowTracker, progress: Progress, places: int, *, fresh: bool = False) -> None:
         self.study, self.parent, self.progress, self.places, self.fresh = study, parent, progress, places, fresh
         self.running: dict[str, Job] = {}  # by key
-        self._waiting: list[tuple[Trial, Experiment]] = []  # for what they stand on
+        self._waiting: list[_Waiting] = []  # for what they stand on
         self._broken: dict[str, str] = {}  # key of what could not be trained -> cause
         self._made: set[str] = set()  # keys of what was run by this driver
         self._noted: set[str] = set()  # keys of the jobs whose runs the study knows
@@ -53,11 +67,11 @@ class Trials:
     def take(self) -> Job | None:
         """The next job; None if there is none now, or none any more (`done`)."""
         for waiting in list(self._waiting):
-            if (job := self._ready(*waiting)) is not None or waiting not in self._waiting:
+            if (job := self._ready(waiting)) is not None or waiting not in self._waiting:
                 return job or self.take()
         while (self.study.sweep.rows or len(self._waiting) < self.places) and (given := self.study.next()):
-            self._waiting.append(given)
-            if (job := self._ready(*given)) is not None:
+            self._waiting.append(_Waiting.of(*given))
+            if (job := self._ready(self._waiting[-1])) is not None:
                 return job
         return None
 
@@ -129,22 +143,21 @@ class Trials:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _ready(self, trial: Trial, experiment: Experiment) -> Job | None:
+    def _ready(self, waiting: _Waiting) -> Job | None:
         """The trial's job, or that of something it stands on; None if it must wait, or needs no job: then it waits no longer."""
-        for below in experiment.all_below:
-            key = identity(below).key
-            if key in self._broken:
-                self._waiting.remove((trial, experiment))
-                self._fail(trial.number, f"{below.name}, which it stands on, failed: {self._broken[key]}", log_file(key))
+        trial, experiment, key = waiting.trial, waiting.experiment, waiting.key
+        for first, below in waiting.below:
+            if first in self._broken:
+                self._waiting.remove(waiting)
+                self._fail(trial.number, f"{below.name}, which it stands on, failed: {self._broken[first]}", log_file(first))
                 return None
-            if key in self.running:
+            if first in self.running:
                 return None
-            if look_up(key).outcome is None:
-                return self._begin(None, below, key, fresh=False)
-        key = identity(experiment).key
+            if look_up(first).outcome is None:
+                return self._begin(None, below, first, fresh=False)
         if key in self.running:  # another row is the same thing
             return None
-        self._waiting.remove((trial, experiment))
+        self._waiting.remove(waiting)
         entry = look_up(key)
         if entry.outcome is not None and (trial.run == entry.run or not self.fresh or key in self._made):
             self._complete(trial.number, experiment, entry, others=entry.parent != self.parent.run_id)
@@ -165,9 +178,8 @@ class Trials:
         outcome = entry.outcome
         assert outcome is not None
         if others:
-            commit = origins([entry.run])[entry.run].commit
-            at = "" if commit == UNKNOWN else f" of commit {commit[:12]}"
-            print(f"{experiment.name}, seed {experiment.seed}: run {entry.run}{at} has it; --fresh repeats it", flush=True)
+            theirs = f"run {entry.run}{of_commit(entry.run)}"
+            print(f"{experiment.name}, seed {experiment.seed}: {theirs} has it; --fresh repeats it", flush=True)
             tags = {"sweep": self.study.sweep.name, "trial": str(number), "shares": entry.run}
             with MlflowTracker.start(
                 experiment, data_hash=open_data(experiment.data).hash, parent=self.parent.run_id, token=f"{self.study.token}-{number}",

@@ -21,6 +21,12 @@ class Origin:
     dirty: bool = False
 
 
+def of_commit(run: str) -> str:
+    """` of commit 0123456789ab`, or nothing where that is not known."""
+    commit = origins([run])[run].commit
+    return "" if commit == UNKNOWN else f" of commit {commit[:12]}"
+
+
 def origins(runs: Iterable[str]) -> dict[str, Origin]:
     """Run id -> its origin. A store that is away is asked once; runs without a record that it does not have are unknown."""
     found = dict.fromkeys(runs, Origin())

@@ -69,13 +69,17 @@ def hardware() -> dict[str, str]:
 
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     counts = [f"{names.count(name)}x {name}" for name in dict.fromkeys(names)]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "cpu": f"{_cpu_model()} ({torch.backends.cpu.get_cpu_capability()})",
-        "cores": str(cores),
+        "cores": str(cores()),
         "ram": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "gpu": ", ".join(counts) or "none",
     }
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def hardware_line(machine: Mapping[str, str] | None = None) -> str:

@@ -198,9 +198,8 @@ class NoTracker:
     PREFIX = "untracked-"
     uri = ""
 
-    def __init__(self, run_id: str | None = None, *, begun: Callable[[str], None] = lambda run: None) -> None:
+    def __init__(self, run_id: str | None = None) -> None:
         self.run_id = run_id or f"{self.PREFIX}{uuid.uuid4().hex}"
-        begun(self.run_id)
 
     @property
     def folder(self) -> Path:

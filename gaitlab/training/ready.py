@@ -14,7 +14,7 @@ from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.training.benchmark import check
-from gaitlab.training.transfer import check_people, check_transfers
+from gaitlab.training.transfer import check_people
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,6 @@ def prepare(experiment: Experiment, world: int = 1, *, resume: bool = False, ing
         raise ValueError(f"a batch of {experiment.batch_size} walks does not divide among {world} workers")
     if from_dict(to_dict(experiment), Experiment) != experiment:
         raise ValueError(f"{experiment.name} would not be read again as it is written; let its configs hold plain values and configs only")
-    if not resume:
-        check_transfers(experiment)
     if experiment.train.accumulate > 1:
         with torch.device("meta"):
             kind = type(experiment.method.build(2))

@@ -14,8 +14,7 @@ from gaitlab.sweeps.study import Study
 from gaitlab.tracking.mlflow_store import default_uri, open_store
 from tests.cluster.cluster import Cluster
 from tests.processes import Started
-from tests.sweeps.test_here import children, figures, trials
-from tests.sweeps.tiny_sweeps import SWEEPS, drive, here
+from tests.sweeps.tiny_sweeps import SWEEPS, at, children, drive, figures, figures_at, here, six_in, trials
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
@@ -109,18 +108,11 @@ def test_a_trial_of_two_workers_trains_by_ray_train(tiny_store: Store, cluster: 
 @pytest.fixture(scope="module")
 def six_here(tiny_store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], dict[str, float]]:
     """What the plan of six comes to on this machine alone, in a home of its own."""
-    home = tmp_path_factory.mktemp("here")
-    env = {"GAITLAB_HOME": str(home), "GAITLAB_TESTS_HOME": str(home)}
-    sweep = Started(here, "six", 2, None, False, env=env)
-    said = sweep.communicate(400)
-    assert sweep.returncode == 0, said
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GAITLAB_HOME", str(home))
-        return figures("six")
+    return figures_at(six_in(tmp_path_factory.mktemp("here"), here, "six", 2, None, False))
 
 
 def test_a_plan_begun_here_and_ended_by_tune_comes_to_the_same(six_here: dict, cluster: Cluster, tmp_path: Path) -> None:  # type: ignore[type-arg]
-    env = {"GAITLAB_HOME": str(tmp_path), "GAITLAB_TESTS_HOME": str(tmp_path)}
+    env = at(tmp_path)
     sweep = Started(here, "six", 1, None, True, env=env)
     for line in sweep.stdout:
         if "six: 2 of 6 done" in line:
@@ -131,10 +123,8 @@ def test_a_plan_begun_here_and_ended_by_tune_comes_to_the_same(six_here: dict, c
     driver = Started(drive, "six", env={**cluster.env, **env})
     said = driver.communicate(600)
     assert driver.returncode == 0, said
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GAITLAB_HOME", str(tmp_path))
-        assert figures("six") == six_here
-        assert len(list(tmp_path.glob("runs/*/outcome.json"))) == 7, "something was trained twice"
+    assert figures_at(tmp_path) == six_here
+    assert len(list(tmp_path.glob("runs/*/outcome.json"))) == 7, "something was trained twice"
 
 
 @pytest.mark.slow

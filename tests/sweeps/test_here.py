@@ -3,20 +3,17 @@
 import re
 import shutil
 import signal
-import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gaitlab.data.store import Store
-from gaitlab.runs.folder import read_outcome, run_folder
-from gaitlab.sweeps.study import Study, Trial
+from gaitlab.runs.folder import run_folder
 from gaitlab.tracking.mlflow_store import default_uri, open_store
-from tests.processes import Started, pipeline, script
-from tests.sweeps.tiny_sweeps import SWEEPS, here
+from tests.processes import Started, pipeline
+from tests.sweeps.tiny_sweeps import at, bare, children, figures, figures_at, here, six_in, trials
 
 pytestmark = pytest.mark.timeout(500)
 
@@ -26,26 +23,6 @@ def finish(name: str, **env: str) -> str:
     said = sweep.communicate(400)
     assert sweep.returncode == 0, said
     return said
-
-
-def trials(name: str) -> list[Trial]:
-    try:
-        return Study.read(SWEEPS[name]).trials()
-    except ValueError:
-        return []
-
-
-def children(client: Any, name: str) -> list[Any]:
-    parent = Study.read(SWEEPS[name]).parent
-    family = client.get_run(parent).info.experiment_id
-    return list(client.search_runs([family], f"tags.`mlflow.parentRunId` = '{parent}'"))
-
-
-def figures(name: str) -> dict[tuple[str, int], dict[str, float]]:
-    """What each row and seed came to, but for how long it took."""
-    outcomes = {(t.row, t.seed): read_outcome(run_folder(t.run)) for t in trials(name)}
-    assert all(outcomes.values())
-    return {key: {k: v for k, v in o.metrics.items() if "seconds" not in k} for key, o in outcomes.items() if o}
 
 
 def test_what_rows_share_is_trained_once_and_the_sweep_ends_in_a_table(tiny_store: Store) -> None:
@@ -120,35 +97,10 @@ def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store, by: str,
         assert any("goes on with run" in log for log in logs)
 
 
-def bare(work: str, *words: str) -> None:
-    """A pipeline, or the plan of six, where neither Ray nor MLflow is installed."""
-    for name in ("ray", "mlflow"):
-        sys.modules[name] = None  # type: ignore[assignment]
-    if work == "six":
-        here("six", 1)
-    else:
-        script(work, *words)
-
-
-def at(home: Path) -> dict[str, str]:
-    return {"GAITLAB_HOME": str(home), "GAITLAB_TESTS_HOME": str(home)}
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the plan of six, run at one go without Ray and MLflow."""
-    home = tmp_path_factory.mktemp("whole")
-    sweep = Started(bare, "six", env=at(home))
-    said = sweep.communicate(400)
-    assert sweep.returncode == 0, said
-    assert "6 of 6 done" in said
-    return home
-
-
-def figures_at(home: Path) -> dict[tuple[str, int], dict[str, float]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GAITLAB_HOME", str(home))
-        return figures("six")
+    return six_in(tmp_path_factory.mktemp("whole"), bare, "six")
 
 
 def test_a_packed_plan_goes_on_in_an_empty_home(whole: Path, tmp_path: Path) -> None:

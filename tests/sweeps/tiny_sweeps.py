@@ -1,6 +1,12 @@
 """Sweeps over the tests' tiny store, run in processes of their own so that they can be killed."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from experiments.cod2 import BASELINE_MINI
 from gaitlab.backbones.gaitbase import GaitBaseConfig
@@ -9,8 +15,11 @@ from gaitlab.experiment import Experiment, Transfer, parts
 from gaitlab.guard import guarded
 from gaitlab.launch import run_sweep
 from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.runs.folder import read_outcome, run_folder
+from gaitlab.sweeps.study import Study, Trial
 from gaitlab.sweeps.sweep import Choice, Sweep, Uniform
 from tests.conftest import TINY
+from tests.processes import Started, script
 
 
 def base(**train: int) -> Experiment:
@@ -84,3 +93,52 @@ def here(name: str, processes: int = 2, minutes: float | None = None, tracking: 
 def drive(*names: str) -> None:
     """What `pipelines/sweep.py` does, of several."""
     guarded(lambda: [run_sweep(SWEEPS[name]) for name in names])
+
+
+def bare(work: str, *words: str) -> None:
+    """A pipeline, or the plan of six, where neither Ray nor MLflow is installed."""
+    for name in ("ray", "mlflow"):
+        sys.modules[name] = None  # type: ignore[assignment]
+    if work == "six":
+        here("six", 1)
+    else:
+        script(work, *words)
+
+
+def at(home: Path) -> dict[str, str]:
+    return {"GAITLAB_HOME": str(home), "GAITLAB_TESTS_HOME": str(home)}
+
+
+def six_in(home: Path, work: Callable[..., None], *arguments: object) -> Path:
+    """A home in which `work(*arguments)` has run the plan of six at one go."""
+    sweep = Started(work, *arguments, env=at(home))
+    said = sweep.communicate(400)
+    assert sweep.returncode == 0, said
+    assert "6 of 6 done" in said
+    return home
+
+
+def trials(name: str) -> list[Trial]:
+    try:
+        return Study.read(SWEEPS[name]).trials()
+    except ValueError:
+        return []
+
+
+def children(client: Any, name: str) -> list[Any]:
+    parent = Study.read(SWEEPS[name]).parent
+    family = client.get_run(parent).info.experiment_id
+    return list(client.search_runs([family], f"tags.`mlflow.parentRunId` = '{parent}'"))
+
+
+def figures(name: str) -> dict[tuple[str, int], dict[str, float]]:
+    """What each row and seed came to, but for how long it took."""
+    outcomes = {(t.row, t.seed): read_outcome(run_folder(t.run)) for t in trials(name)}
+    assert all(outcomes.values())
+    return {key: {k: v for k, v in o.metrics.items() if "seconds" not in k} for key, o in outcomes.items() if o}
+
+
+def figures_at(home: Path) -> dict[tuple[str, int], dict[str, float]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAITLAB_HOME", str(home))
+        return figures("six")
