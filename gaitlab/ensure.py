@@ -95,7 +95,7 @@ def ensure(
         tracker: AnyTracker = NoTracker(resume)
         if not rank():
             tracker = MlflowTracker.start(
-                experiment, data_hash=ready.store.hash, run_id=resume, token=entry.token, parent=parent, tags=tags,
+                experiment, data_hash=ready.training.hash, run_id=resume, token=entry.token, parent=parent, tags=tags,
                 uri=uri if tracking else "", system_metrics=isinstance(launcher, Here), begun=begun,  # on Ray the workers watch
             )  # fmt: skip
         with tracker:

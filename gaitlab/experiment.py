@@ -125,7 +125,8 @@ class Experiment(Config):
     benchmarks: tuple[Benchmark, ...] = ()
     """Every one becomes a table."""
     validation: str | AnyProtocol | None = None
-    """Protocol on the validation split that picks the best checkpoint."""
+    """Protocol on the validation split that picks the best checkpoint; "loss": the objective itself on walks of that split, the lowest,
+    for training without labels."""
     scale: ScaleConfig = field(default_factory=ScaleConfig, metadata=FREE)
     seed: int = 0
     modules: Annotated[tuple[str, ...], Fixed, Suppress] = field(default=(), metadata=FREE)

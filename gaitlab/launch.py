@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gaitlab.data.ingest import ShardMap
-from gaitlab.data.shards import open_data
+from gaitlab.data.shards import open_training
 from gaitlab.ensure import Here, ensure
 from gaitlab.experiment import Experiment
 from gaitlab.home import home
@@ -86,7 +86,7 @@ def run_sweep(
         if retry:
             study.retry_failed()
         base = replace(sweep.base, name=sweep.name)
-        hash_ = open_data(sweep.base.data).hash
+        hash_ = open_training(sweep.base.data).hash
         with MlflowTracker.start(
             base, data_hash=hash_, run_id=study.parent, token=study.token, tags=tags, uri=None if tracking else "", system_metrics=False
         ) as parent:

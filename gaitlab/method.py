@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gaitlab.config import Config
 from gaitlab.rng import Rng
-from gaitlab.types import Batch, ClipSpec, Look, Losses, Modality
+from gaitlab.types import AnyLook, Batch, ClipSpec, Losses, Modality
 
 
 class Method(nn.Module, ABC):
@@ -48,8 +48,11 @@ class Method(nn.Module, ABC):
     def forward(self, batch: Batch, rng: Rng) -> Losses:
         return self.losses(batch, rng)
 
-    def look(self, batch: Batch, rng: Rng) -> Mapping[str, Look]:
-        """What there is to see of the training, by name; called without gradients and in evaluation mode, on one rank only."""
+    def look(self, batch: Batch, rng: Rng) -> Mapping[str, AnyLook]:
+        """What there is to see of the training, by name; called without gradients and in evaluation mode, on one rank only.
+
+        The batch is the same every time: walks of people set aside where there are some, whose labels are among themselves.
+        """
         return {}
 
     def param_groups(self) -> Iterable[dict[str, Any]]:

@@ -4,7 +4,7 @@ Axis legend, used in every signature: `n` walks, `t` frames, `c` channels, `h w`
 `k` training subjects, `f` frames of all walks one after the other (packed). Batches of clips are `n t c h w`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -65,7 +65,8 @@ class ClipSpec(Config):
     order: `ordered` picks sorted frames from a window `frames + skip` long; `consecutive` is a run; `unordered` a set.
     width: columns kept by the centre crop (64 -> 44 for silhouettes); None keeps all.
     limit: longest whole walk, in frames; the rest is cut off.
-    follows: role of another clip of the method whose frames and transforms this one shares, None for a draw of its own.
+    follows: role of another clip of the method whose frames and transforms this one shares, None for a draw of its own. Of modalities
+    with other rates it shares the moments: the frame nearest in time.
     """
 
     modality: Modality = "silhouette"
@@ -129,9 +130,34 @@ class Look:
     blocks: a title for each of the `n`.
     span: the values that are drawn black and white; (-a, a) for signed maps, whose colours diverge from 0.
     about: what one has to know to read it, for the title.
+    moving: the frames of a row are played one after the other instead of laid side by side.
     """
 
     rows: Mapping[str, Tensor]
     blocks: tuple[str, ...]
     span: tuple[float, float] = (0.0, 1.0)
     about: str = ""
+    moving: bool = False
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Lines over one axis, e.g. the error at every noise level. lines: label -> float `m`, NaN where nothing is known; over: `m` numbers.
+
+    axes: what the two axes are, with units. about: what one has to know to read it, for the title.
+    """
+
+    lines: Mapping[str, Tensor]
+    over: Tensor
+    axes: tuple[str, str]
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A table, kept as one. columns: name (with unit) -> a value for each row."""
+
+    columns: Mapping[str, Sequence[float | str]]
+
+
+AnyLook = Look | Curves | Facts

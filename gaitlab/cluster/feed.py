@@ -1,4 +1,4 @@
-"""The P x K feed for data larger than a node: every subject is one block in Ray's object store, shared and spilled by the cluster.
+"""The feed for data larger than a node: a person's walks are blocks in Ray's object store, shared and spilled by the cluster.
 
 Draws, frame numbers, transforms and unpacking are those of `gaitlab.data.feed`; only where frames come from differs, so both
 feeds give the same batches.
@@ -7,11 +7,11 @@ feeds give the same batches.
 import logging
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import ray
 import torch
 
@@ -25,19 +25,21 @@ from gaitlab.types import Batch, ClipSpec
 
 AHEAD = 3
 """Batches that are fetched while one is in use."""
+WALKS = 32
+"""Of one person, or of nobody, in a block at most: who draws single walks fetches no more than that for one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blocks:
-    """A split in the object store; small, picklable, and good on every worker as long as the process that loaded it lives.
+    """Walks in the object store; small, picklable, and good on every worker as long as the process that loaded it lives.
 
-    layouts: per stored modality. refs: subject -> Arrow table of one row, whose cell of a modality holds the frames of all walks
-    of the subject, in index order, as rows of a frame map.
+    layouts: per stored modality. refs: Arrow tables of one row, whose cell of a modality holds the frames of the block's walks, in index
+    order, as rows of a frame map. starts: int64, the index's row that each block begins with, rising.
     """
 
     layouts: dict[str, Layout]
-    refs: dict[str, ray.ObjectRef]
-    split: str
+    refs: list[ray.ObjectRef]
+    starts: np.ndarray
 
     def __call__(
         self,
@@ -49,40 +51,42 @@ class Blocks:
         seed: int,
         rank: int = 0,
         world: int = 1,
+        split: str = "train",
         draw: Draw = "subjects",
         targets: Sequence[str] = (),
     ) -> "RayFeed":
         """The feed of one worker; of `store` it needs the index only."""
         frames = _BlockFrames(store, self, {spec.modality for spec in clips.values()})
-        return RayFeed(
-            store, clips, p=p, k=k, seed=seed, rank=rank, world=world, split=self.split, draw=draw, targets=targets, frames=frames
-        )
+        return RayFeed(store, clips, p=p, k=k, seed=seed, rank=rank, world=world, split=split, draw=draw, targets=targets, frames=frames)
 
 
 class RayFeed(Feed):
     """`gaitlab.data.feed.Feed` on blocks that `load` has put into the object store."""
 
     @staticmethod
-    def load(root: str | Path, clips: Mapping[str, ClipSpec], split: str = "train") -> Blocks:
-        """Reads the shards under `root` (a path that every node sees) with Ray Data, once; call it on the driver."""
-        store = Store(root)
+    def load(store: Store, clips: Mapping[str, ClipSpec], splits: Sequence[str] = ("train",)) -> Blocks:
+        """Reads the shards of `store` (whose path every node sees) with Ray Data, once; call it on the driver."""
         layouts: dict[str, Layout] = {}
         for modality in sorted({stored_modality(store, spec.modality) for spec in clips.values()}):
             facts = store.manifest["modalities"][modality]
             layouts[modality] = Layout(tuple(facts["shape"]), facts["packed"])
-        shard_of = np.repeat(np.arange(len(store.manifest["shards"])), [shard["rows"] for shard in store.manifest["shards"]])
-        needed = np.unique(shard_of[store.index["split"] == split])
-        shards = [{"root": str(store.root), "shard": int(i)} for i in needed]
+        wanted, first, shards, starts = store.index["split"].isin(splits).to_numpy(), 0, [], list[int]()
+        for part in store.parts:
+            for i, shard in enumerate(part.manifest["shards"]):
+                if wanted[first : first + shard["rows"]].any():
+                    shards.append({"root": str(part.root), "shard": i, "first": first})
+                    cuts = _cuts(pq.read_metadata(part.root / shard["file"]))
+                    starts += [first + row for _, _, row, walks in cuts if wanted[first + row : first + row + walks].any()]
+                first += shard["rows"]
         data = ray.data.from_items(shards, override_num_blocks=len(shards))
-        packed = data.map_batches(lambda batch: _pack(batch, layouts, split), batch_size=None, batch_format="numpy")
-        packed.context.target_max_block_size = 1  # one row, that is one subject, a block
+        packed = data.map_batches(lambda batch: _pack(batch, layouts, splits), batch_size=None, batch_format="numpy")
+        packed.context.target_max_block_size = 1  # one row a block of the store
         packed.context.execution_options.preserve_order = True
         packed.context.enable_progress_bars = False
         refs = _blocks(packed)
-        names = list(dict.fromkeys(store.index.loc[store.index["split"] == split, "subject"]))
-        if len(refs) != len(names):
-            raise RuntimeError(f"Ray Data made {len(refs)} blocks of {len(names)} subjects")
-        return Blocks(layouts=layouts, refs=dict(zip(names, refs, strict=True)), split=split)
+        if len(refs) != len(starts):
+            raise RuntimeError(f"Ray Data made {len(refs)} blocks instead of {len(starts)}")
+        return Blocks(layouts=layouts, refs=refs, starts=np.array(starts, np.int64))
 
     def batches(self, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
         """Batches of the steps start..stop-1; the blocks of the next ones are fetched while one is in use."""
@@ -104,42 +108,46 @@ def _blocks(data: ray.data.Dataset) -> list[ray.ObjectRef]:
         log.setLevel(level)
 
 
-def _pack(shards: dict[str, np.ndarray], layouts: dict[str, Layout], split: str) -> Generator[pa.Table]:
-    """Shards -> one row per subject that has walks of the split."""
-    for root, number in zip(shards["root"], shards["shard"], strict=True):
+def _pack(shards: dict[str, np.ndarray], layouts: dict[str, Layout], splits: Sequence[str]) -> Generator[pa.Table]:
+    """Shards -> one row for every `WALKS` walks of one person, or of nobody, that are not all of other splits."""
+    for root, number, first in zip(shards["root"], shards["shard"], shards["first"], strict=True):
         store = Store(root)
         file = store.verified(store.manifest["shards"][number])
-        columns = ["subject", "split", *(f"{m}{suffix}" for m in layouts for suffix in ("", "_frames", "_coding"))]
-        subject: str | None = None
-        used, frames = False, {m: list[np.ndarray]() for m in layouts}
-        for group in range(file.num_row_groups + 1):
-            table = file.read_row_group(group, columns=columns) if group < file.num_row_groups else None
-            if table is None or table["subject"][0].as_py() != subject:
-                if used:
-                    yield _row(str(subject), frames)
-                subject, used, frames = table and table["subject"][0].as_py(), False, {m: [] for m in layouts}
-            if table is not None:
-                used |= split in table["split"].to_pylist()
-                for m, layout in layouts.items():
-                    cells = zip(table[m], table[f"{m}_coding"].to_pylist(), table[f"{m}_frames"].to_pylist(), strict=True)
-                    frames[m] += [decode_rows(data.as_buffer(), coding, t, layout.shape, layout.packed) for data, coding, t in cells if t]
+        there = [m for m in layouts if m in store.modalities]
+        columns = ["split", *(f"{m}{suffix}" for m in there for suffix in ("", "_frames", "_coding"))]
+        read, table = -1, pa.table({})
+        for group, start, row, walks in _cuts(file.metadata):
+            if group != read:
+                read, table = group, file.read_row_group(group, columns=columns)
+            block = table.slice(start, walks)
+            if not set(splits).isdisjoint(block["split"].to_pylist()):
+                cells = {m: _cell(block, m, layouts[m]) if m in there else b"" for m in layouts}
+                yield pa.table({"first": [int(first) + row], **{m: pa.array([cell], pa.large_binary()) for m, cell in cells.items()}})
 
 
-def _row(subject: str, frames: Mapping[str, list[np.ndarray]]) -> pa.Table:
-    cells = {m: pa.array([np.concatenate(walks).data if walks else b""], pa.large_binary()) for m, walks in frames.items()}
-    return pa.table({"subject": [subject], **cells})
+def _cuts(shard: pq.FileMetaData) -> Iterator[tuple[int, int, int, int]]:
+    """Blocks of a shard: the row group (of one person), the walk of it and that of the shard that it begins with, its walks."""
+    row = 0
+    for group in range(shard.num_row_groups):
+        walks = shard.row_group(group).num_rows
+        yield from ((group, start, row + start, min(WALKS, walks - start)) for start in range(0, walks, WALKS))
+        row += walks
+
+
+def _cell(block: pa.Table, m: str, layout: Layout) -> Any:
+    """Bytes of all its walks' frames of a modality."""
+    cells = zip(block[m], block[f"{m}_coding"].to_pylist(), block[f"{m}_frames"].to_pylist(), strict=True)
+    frames = [decode_rows(data.as_buffer(), coding, t, layout.shape, layout.packed) for data, coding, t in cells if t]
+    return np.concatenate(frames).data if frames else b""
 
 
 class _BlockFrames:
-    """Frames out of the object store, a subject's block at a time."""
+    """Frames out of the object store, a block at a time."""
 
     def __init__(self, store: Store, blocks: Blocks, modalities: Iterable[str]) -> None:
-        self._refs, index = blocks.refs, store.index
+        self._blocks, index = blocks, store.index
         self._stored = {m: stored_modality(store, m) for m in modalities}
         self._layouts = {m: replace(blocks.layouts[name], drawn=name != m) for m, name in self._stored.items()}
-        self._subject = index["subject"].to_numpy(dtype=object)
-        change = np.flatnonzero(self._subject[1:] != self._subject[:-1]) + 1
-        self._first = np.repeat(np.r_[0, change], np.diff(np.r_[0, change, len(self._subject)]))
         counts = {m: index[f"{m}_frames"].to_numpy(np.int64) for m in blocks.layouts}
         self._offsets = {m: np.cumsum(count) - count for m, count in counts.items()}
 
@@ -149,18 +157,15 @@ class _BlockFrames:
     def gather(self, modality: str, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         layout, modality = self._layouts[modality], self._stored[modality]
         size = row_bytes(layout.shape, layout.packed)
-        out = np.zeros((*numbers.shape, size), np.uint8)
-        names = list(dict.fromkeys(self._subject[rows]))
-        offsets = self._offsets[modality]
-        for name, block in zip(names, ray.get([self._refs[name] for name in names]), strict=True):
-            _check(block, name)
+        out, offsets = np.zeros((*numbers.shape, size), np.uint8), self._offsets[modality]
+        of = np.searchsorted(self._blocks.starts, rows, "right") - 1
+        wanted = np.unique(of)
+        for number, block in zip(wanted, ray.get([self._blocks.refs[number] for number in wanted]), strict=True):
+            first = self._blocks.starts[number]
+            if block["first"][0].as_py() != first:
+                raise RuntimeError(f"the object store's block of walk {first} holds walk {block['first'][0].as_py()}; load the data again")
             frames = np.frombuffer(block[modality][0].as_buffer(), np.uint8).reshape(-1, size)
-            for i in np.flatnonzero(self._subject[rows] == name):
-                wanted = numbers[i][numbers[i] >= 0]
-                out[i, : len(wanted)] = frames[offsets[rows[i]] - offsets[self._first[rows[i]]] + wanted]
+            for i in np.flatnonzero(of == number):
+                seen = numbers[i][numbers[i] >= 0]
+                out[i, : len(seen)] = frames[offsets[rows[i]] - offsets[first] + seen]
         return out
-
-
-def _check(block: Any, name: str) -> None:
-    if block["subject"][0].as_py() != name:
-        raise RuntimeError(f"the object store's block of {name!r} holds {block['subject'][0].as_py()!r}; load the data again")

@@ -93,7 +93,7 @@ class OnRay:
 
     def train(self, ready: Ready, tracker: AnyTracker, *, resume: bool) -> Summary:
         if resume and (state := checkpoint.newest(run_folder(tracker.run_id))):
-            checkpoint.check_same(state, ready.experiment, ready.store.hash, "the run's checkpoint")
+            checkpoint.check_same(state, ready.experiment, ready.training.hash, "the run's checkpoint")
         return train_on_workers(ready, run_id=tracker.run_id, tracking_uri=tracker.uri, resume=resume, callbacks=self._callbacks)
 
 
@@ -108,7 +108,8 @@ def train_on_workers(ready: Ready, *, run_id: str, tracking_uri: str | None, res
     start_ray()
     runs = home() / "runs"
     storage = scale.storage if scale.storage and "://" in scale.storage else str(Path(scale.storage or runs).expanduser().absolute())
-    blocks = RayFeed.load(ready.store.root, experiment.method.clips()) if experiment.data.feed == "ray" else None
+    splits = ("train", "validation") if ready.validation == "loss" else ("train",)
+    blocks = RayFeed.load(ready.training, experiment.method.clips(), splits) if experiment.data.feed == "ray" else None
     trainer = ray.train.torch.TorchTrainer(
         _worker,  # type: ignore[arg-type]
         train_loop_config={
@@ -152,5 +153,7 @@ def _worker(config: dict[str, Any]) -> Summary:
     run = RayRun(run_folder(run_id), keep=experiment.train.keep, scored=ready.validation is not None)
     restarted = ray.train.get_checkpoint() is not None
     tracked = uri is not None and run.rank == 0
-    with MlflowTracker.start(experiment, data_hash=ready.store.hash, run_id=run_id, uri=uri) if tracked else NoTracker(run_id) as tracker:
+    with (
+        MlflowTracker.start(experiment, data_hash=ready.training.hash, run_id=run_id, uri=uri) if tracked else NoTracker(run_id) as tracker
+    ):
         return fit(ready, run, tracker, resume=config["resume"] or restarted, blocks=config["blocks"])

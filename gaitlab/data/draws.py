@@ -58,8 +58,9 @@ class Subjects:
     members: np.ndarray
 
     @classmethod
-    def of(cls, index: pd.DataFrame, split: str) -> "Subjects":
-        member = np.flatnonzero((index["split"] == split).to_numpy())
+    def of(cls, index: pd.DataFrame, split: str, usable: np.ndarray | None = None) -> "Subjects":
+        """usable: bool, per row of the index; the others are as if they were not in the split."""
+        member = np.flatnonzero((index["split"] == split).to_numpy() & (True if usable is None else usable))
         if not len(member):
             found = ", ".join(sorted(set(index["split"])))
             raise ValueError(f"the data has no walk of split {split!r}; it has: {found}")

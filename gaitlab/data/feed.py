@@ -13,7 +13,7 @@ from torch import Tensor
 from gaitlab.data import augment, vectors
 from gaitlab.data.augment import Transforms
 from gaitlab.data.buffers import Buffers
-from gaitlab.data.clips import frame_numbers, stored_modality, walk_frames
+from gaitlab.data.clips import Spans, frame_numbers, shows, spans, stored_modality
 from gaitlab.data.draws import Draw, Subjects, batch_rows, generator
 from gaitlab.data.store import Store
 from gaitlab.data.unpack import Layout, columns, pixels
@@ -36,7 +36,6 @@ class LocalFrames:
     def __init__(self, store: Store, modalities: Iterable[str]) -> None:
         stored = {modality: stored_modality(store, modality) for modality in modalities}
         self._maps = {modality: store.frames(name) for modality, name in stored.items()}
-        self._data = {modality: np.asarray(frames.data) for modality, frames in self._maps.items()}
         self._layouts = {m: Layout(frames.shape, frames.packed, stored[m] != m) for m, frames in self._maps.items()}
 
     def layout(self, modality: str) -> Layout:
@@ -44,7 +43,7 @@ class LocalFrames:
 
     def gather(self, modality: str, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         index = self._maps[modality].offsets[rows, None] + numbers
-        frames = np.take(self._data[modality], index, axis=0)
+        frames = np.take(self._maps[modality].data, index, axis=0)
         if numbers.size and numbers.min() < 0:
             frames[numbers < 0] = 0
         return frames
@@ -82,14 +81,17 @@ class Feed:
     ) -> None:
         """targets: conditions that a batch's `target` numbers. frames: where they come from, if not from the node's memory map."""
         self._frames = frames or LocalFrames(store, {spec.modality for spec in clips.values()})
-        self._subjects = Subjects.of(store.index, split)
+        self._subjects = learners(store, clips, split)
         self.subjects = self._subjects.names
         """Training subjects, sorted; a label is a position in it."""
+        self.walks = len(self._subjects.members)
+        self.left_out = int((store.index["split"] == split).sum()) - self.walks
+        """Walks of the split that lack frames of a clip."""
         self._clips, self._p, self._k, self._seed, self._by = dict(clips), p, k, seed, draw
         rows = self._subjects.rows if draw == "subjects" else self._subjects.members
         self._target = target_codes(store, targets, rows) if targets else None
         self._mine, self._buffers = slice(rank, None, world), Buffers()
-        self._lengths = clip_lengths(store, clips, rows)
+        self._spans = spans(store, clips, rows)
         for spec in clips.values():
             columns(self._frames.layout(spec.modality).seen[2], spec.width)
         batch_rows(self._subjects, draw, p, k, seed, 0)
@@ -110,7 +112,7 @@ class Feed:
 
     def _draw(self, step: int) -> tuple[np.ndarray, dict[str, Drawn]]:
         rows = batch_rows(self._subjects, self._by, self._p, self._k, self._seed, step)
-        drawn = draw_clips(rows, self._clips, self._lengths, self._frames, self._seed, step)
+        drawn = draw_clips(rows, self._clips, self._spans, self._frames, self._seed, step)
         return rows[self._mine], {role: _part(clip, self._mine) for role, clip in drawn.items()}
 
     def _pixels(self, rows: np.ndarray, drawn: Mapping[str, Drawn], device: torch.device) -> dict[str, Tensor]:
@@ -131,23 +133,36 @@ class FeedMaker(Protocol):
         seed: int,
         rank: int = 0,
         world: int = 1,
+        split: str = "train",
         draw: Draw = "subjects",
         targets: Sequence[str] = (),
     ) -> Feed: ...
 
 
-def draw_clips(
-    rows: np.ndarray, clips: Mapping[str, ClipSpec], lengths: Mapping[str, np.ndarray], frames: Frames, seed: int, step: int
-) -> dict[str, Drawn]:
-    """Frames and transforms of every clip of the walks `rows`, each clip with streams of its own, or with those of the one it follows."""
+def learners(store: Store, clips: Mapping[str, ClipSpec], split: str = "train") -> Subjects:
+    """People of a split and their walks that have frames for all of `clips`; the other walks are left out."""
+    usable = shows(store, clips)
+    inside = (store.index["split"] == split).to_numpy()
+    if inside.any() and not usable[inside].any():
+        needed = " and ".join(dict.fromkeys(spec.modality for spec in clips.values()))
+        raise ValueError(f"no {split} walk of {store.root.name} has {needed} frames; ingest data that have them")
+    return Subjects.of(store.index, split, usable)
+
+
+def draw_clips(rows: np.ndarray, clips: Mapping[str, ClipSpec], walks: Spans, frames: Frames, seed: int, step: int) -> dict[str, Drawn]:
+    """Frames and transforms of every clip of the walks `rows`, each clip with streams of its own, or with those of the one it follows:
+    then its frames are those nearest in time."""
     out: dict[str, Drawn] = {}
     streams = {role: i for i, role in enumerate(clips)}
     for role, spec in clips.items():
         i = streams[spec.follows or role]
         if spec.follows:
             numbers, counts = out[spec.follows].numbers, out[spec.follows].lengths
+            if walks.tempo[role] != 1:
+                last = walks.frames[spec.modality][rows, None] - 1
+                numbers = np.where(numbers < 0, -1, np.minimum(np.rint(numbers * walks.tempo[role]).astype(np.int64), last))
         else:
-            numbers, counts = frame_numbers(lengths[spec.modality][rows], spec, generator(seed, step, 2 * i + 1))
+            numbers, counts = frame_numbers(walks.frames[spec.modality][rows], spec, generator(seed, step, 2 * i + 1))
         transforms = None
         if spec.augment != Augment() and spec.modality not in VECTORS:
             size = frames.layout(spec.modality).seen[1:]
@@ -180,7 +195,7 @@ def whole_walks(store: Store, rows: np.ndarray, clips: ClipSpec | Mapping[str, C
     clips = {"gait": clips} if isinstance(clips, ClipSpec) else clips
     clips = {role: replace(spec.whole(), follows=spec.follows) for role, spec in clips.items()}
     frames, rows, buffers = LocalFrames(store, {spec.modality for spec in clips.values()}), np.asarray(rows, np.int64), Buffers()
-    drawn = draw_clips(rows, clips, clip_lengths(store, clips, rows), frames, 0, 0)
+    drawn = draw_clips(rows, clips, spans(store, clips, rows), frames, 0, 0)
     seen = {role: clip_pixels(frames, rows, clips[role], clip, device, buffers) for role, clip in drawn.items()}
     return _batch(seen, drawn, clips, np.full(len(rows), -1), rows, device, buffers)
 
@@ -213,32 +228,6 @@ def target_codes(store: Store, targets: Sequence[str], rows: np.ndarray) -> np.n
             f"with the conditions {' '.join(first['conditions']) or '(none)'}; the data have {', '.join(there) or 'none'}"
         )
     return codes
-
-
-def clip_lengths(store: Store, clips: Mapping[str, ClipSpec], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Modality -> frames of all walks. ValueError if one of `rows` has none, or other ones than a modality that shares them."""
-    out: dict[str, np.ndarray] = {}
-    for modality in {spec.modality for spec in clips.values()}:
-        lengths = walk_frames(store, modality)
-        lacking = rows[lengths[rows] == 0]
-        if len(lacking):
-            raise ValueError(
-                f"{len(lacking)} walks have no {modality} frames, the first is {store.index['key'].iloc[lacking[0]]!r}; ingest without them"
-            )
-        out[modality] = lengths
-    for role, spec in clips.items():
-        if spec.follows is None:
-            continue
-        if spec.follows not in (before := list(clips)[: list(clips).index(role)]):
-            raise ValueError(f"clip {role!r} follows {spec.follows!r}, which is none of the clips before it ({', '.join(before)})")
-        leader = clips[spec.follows].modality
-        apart = rows[out[leader][rows] != out[spec.modality][rows]]
-        if len(apart):
-            key, a, b = store.index["key"].iloc[apart[0]], out[leader][apart[0]], out[spec.modality][apart[0]]
-            raise ValueError(
-                f"{len(apart)} walks have unequal numbers of {leader} and {spec.modality} frames, the first is {key!r}: {a} and {b}"
-            )
-    return out
 
 
 def _part(drawn: Drawn, part: slice) -> Drawn:

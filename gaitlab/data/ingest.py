@@ -179,6 +179,9 @@ def _manifest(source: SourceConfig, walks: Sequence[Walk], infos: Sequence[Shard
             facts = modalities.setdefault(m, {"shape": list(shape), "packed": True, "frames": 0})
             facts["packed"] &= info.binary[m]
             facts["frames"] += info.frames[m]
+    for m, fps in source.frame_rates().items():
+        if m in modalities:
+            modalities[m]["fps"] = fps
     splits = {}
     for split in SPLITS:
         of_split = [walk.subject for walk in walks if walk.split == split]

@@ -86,6 +86,8 @@ def _fault(manifest: dict[str, Any]) -> str:
         for modality, facts in manifest["modalities"].items():
             if len(facts["shape"]) != 3 or not all(n > 0 for n in facts["shape"]) or not isinstance(facts["packed"], bool):
                 return f"modality {modality}"
+            if not facts.get("fps", 1) > 0:
+                return f"{facts['fps']} frames of {modality} per second"
         for shard in manifest["shards"]:
             if Path(shard["file"]).name != shard["file"] or not isinstance(shard["sha256"], str) or shard["bytes"] < 0:
                 return f"shard {shard['file']!r}"

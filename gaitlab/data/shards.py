@@ -1,7 +1,7 @@
 """From an experiment's data config to an open store; the source is ingested first if nothing lies there yet."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +10,7 @@ from filelock import FileLock
 from gaitlab.config import FREE, Config, at_least
 from gaitlab.data.draws import Draw
 from gaitlab.data.ingest import ShardMap, ingest, processes
+from gaitlab.data.joined import JoinedStore
 from gaitlab.data.schema import MANIFEST, read_manifest
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.store import Store
@@ -30,6 +31,8 @@ class DataConfig(Config):
     """K: walks of each identity."""
     draw: Draw = "subjects"
     """subjects: P identities and K walks of each; walks: P x K walks whoever they are of, each once an epoch (training without labels)."""
+    more: tuple[str, ...] = field(default=(), metadata=FREE)
+    """Folders of further shards whose training walks are learnt from as well; tests stay with those of `root`."""
     feed: Literal["local", "ray"] = field(default="local", metadata=FREE)
     """local: node-local memory map; ray: subjects packed as rows in Ray's object store, for data larger than a node."""
 
@@ -68,3 +71,9 @@ def open_data(data: DataConfig, *, run: ShardMap | None = None) -> Store:
                 print(f"making {data.root} in {folder}", flush=True)
                 return ingest(data.make, folder, run=run or processes(os.cpu_count() or 1))
     return Store(folder)
+
+
+def open_training(data: DataConfig, *, run: ShardMap | None = None) -> Store:
+    """What is learnt from: the store of `data`, joined with its `more`. Errors as of `open_data`, and for sets that do not join."""
+    first = open_data(data, run=run)
+    return JoinedStore([first, *(open_data(replace(data, root=root, make=None)) for root in data.more)]) if data.more else first

@@ -51,6 +51,10 @@ class SourceConfig(Config):
         """modality -> uint8 `[t, h, w]` or `[t, c, h, w]`. Called once per walk, on any worker. Raises ValueError on bad input."""
         raise NotImplementedError
 
+    def frame_rates(self) -> Mapping[str, float]:
+        """Frames per second, by modality, where they are known; clips of two modalities are paired by time."""
+        return {}
+
     def checksum(self) -> str:
         """Identifies the raw input (file names, sizes and times, or the generator's parameters), for the manifest."""
         raise NotImplementedError

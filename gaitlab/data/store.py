@@ -62,6 +62,9 @@ class Store:
         self.modalities: list[str] = sorted(self.manifest["modalities"])
         self._cache = Path(cache) if cache is not None else None
 
+        self.parts: list[Store] = [self]
+        """The data sets that it is of; several in `gaitlab.data.joined`."""
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to another process, it is opened anew there."""
         return partial(Store, cache=self._cache), (self.root,)
@@ -165,7 +168,7 @@ def _open_map(folder: Path) -> FrameMap:
         offsets = np.load(folder / "offsets.npy")
         if path.stat().st_size != frames * width or offsets[-1] != frames:
             raise ValueError("sizes do not agree")  # noqa: TRY301  (said in full below)
-        data = np.memmap(path, np.uint8, "r", shape=(frames, width)) if frames else np.zeros((0, width), np.uint8)
+        data = np.asarray(np.memmap(path, np.uint8, "r", shape=(frames, width))) if frames else np.zeros((0, width), np.uint8)
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise ValueError(f"memory map {folder} is damaged ({error}); delete that folder and it is built again") from None
     return FrameMap(data, offsets, shape, packed)

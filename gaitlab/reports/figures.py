@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gaitlab.evaluation.figures import COLOURS
+from gaitlab.evaluation.panels import COLOURS
 from gaitlab.reports.ablation import AblationResult, AblationRow
 from gaitlab.reports.ablation_tables import measure
 from gaitlab.reports.search import SearchResult

@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gaitlab.config import fingerprint
-from gaitlab.data.shards import open_data
+from gaitlab.data.shards import open_data, open_training
 from gaitlab.experiment import Experiment
 from gaitlab.home import home, write_whole
 from gaitlab.runs import checkpoint
@@ -51,7 +51,7 @@ def identity(experiment: Experiment) -> Identity:
     """Two names of one thing are one. Data that are not there are made. ValueError for a run that it stands on and that is not there."""
     return Identity(
         fingerprint(experiment),
-        (open_data(experiment.data).hash, *(open_data(test.data).hash for test in experiment.benchmarks if test.data)),
+        (open_training(experiment.data).hash, *(open_data(test.data).hash for test in experiment.benchmarks if test.data)),
         tuple(identity(t.of).key if isinstance(t.of, Experiment) else checkpoint.content(run_named(t.of)) for t in experiment.init),
         code_hash(experiment),
     )

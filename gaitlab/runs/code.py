@@ -26,7 +26,10 @@ ROOMS = (
     "backbones", "config", "data", "diffusion", "evaluation", "experiment", "losses", "method", "methods", "nn", "rng", "training", "types",
 )  # fmt: skip
 """Of gaitlab; what lies elsewhere starts, keeps, tracks and shows runs. `walkers` makes people, but a run is of the hash of its data."""
-SHOWS = ("data.progress", "data.sources", "data.ingest", "evaluation.figures", "training.cost", "training.looks", "training.progress")
+SHOWS = (
+    "data.progress", "data.sources", "data.ingest", "evaluation.figures", "evaluation.looks", "evaluation.panels", "training.cost",
+    "training.looks", "training.progress",
+)  # fmt: skip
 """Modules in there that draw, print or write shards."""
 
 _NOTEBOOK = uuid.uuid4().hex

@@ -178,6 +178,8 @@ def _corner(range_: Range, i: int) -> Any:
 def _judged_by_validation(sweep: Sweep) -> None:
     if sweep.base.validation is None:
         raise ValueError(f"sweep {sweep.name} chooses, so it needs people to choose by: --base.validation walkers@validation, say")
+    if sweep.base.validation == "loss":
+        raise ValueError(f"sweep {sweep.name} chooses by a protocol, not by a loss: --base.validation walkers@validation, say")
     chooser = protocol(sweep.base.validation)
     if chooser.split != "validation":
         raise ValueError(

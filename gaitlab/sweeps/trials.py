@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gaitlab.data.shards import open_data
+from gaitlab.data.shards import open_training
 from gaitlab.experiment import Experiment
 from gaitlab.runs.book import Entry, identity, lock_file, log_file, look_up
 from gaitlab.sweeps.progress import Progress
@@ -125,7 +125,7 @@ class Trials:
             with FileLock(lock_file(job.key), timeout=10):  # its process is gone, and marks nothing any more
                 entry = look_up(job.key)
                 if (run := entry.run) not in ("", job.old) and not entry.outcome:
-                    data = open_data(job.experiment.data).hash
+                    data = open_training(job.experiment.data).hash
                     tracker = MlflowTracker.start(job.experiment, data_hash=data, run_id=run, uri=self.parent.uri, system_metrics=False)
                     tracker.finish(status)
         except Timeout:
@@ -182,7 +182,7 @@ class Trials:
             print(f"{experiment.name}, seed {experiment.seed}: {theirs} has it; --fresh repeats it", flush=True)
             tags = {"sweep": self.study.sweep.name, "trial": str(number), "shares": entry.run}
             with MlflowTracker.start(
-                experiment, data_hash=open_data(experiment.data).hash, parent=self.parent.run_id, token=f"{self.study.token}-{number}",
+                experiment, data_hash=open_training(experiment.data).hash, parent=self.parent.run_id, token=f"{self.study.token}-{number}",
                 tags=tags, uri=self.parent.uri, system_metrics=False,
             ) as child:  # fmt: skip
                 child.final(outcome.metrics)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from gaitlab.data.clips import stored_modality, walk_frames
-from gaitlab.data.feed import clip_lengths
+from gaitlab.data.clips import spans, stored_modality, walk_frames
 from gaitlab.data.store import Store
 from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.protocol import AnyProtocol
@@ -64,7 +63,7 @@ def check(experiment: Experiment, store: Store, protocol: AnyProtocol) -> None:
                     f"the network of {experiment.name} takes {takes[role]}-channel ones; test it on another modality, or train one with "
                     f"--method.backbone.in-channels {channels}"
                 )
-        clip_lengths(store, clips, walks)
+        spans(store, clips, walks)
 
 
 def score(experiment: Experiment, method: Method, store: Store, protocol: AnyProtocol, run: Run) -> float:

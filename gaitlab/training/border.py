@@ -70,5 +70,8 @@ class Tracker(Protocol):
     def figure(self, name: str, draw: "Callable[[], Figure]") -> None:
         """A picture, drawn if it is kept."""
 
+    def film(self, name: str, draw: "Callable[[], bytes]") -> None:
+        """A moving picture, GIF, drawn if it is kept."""
+
     def text(self, name: str, text: str) -> None:
         """A file NAME (with its ending)."""

@@ -9,21 +9,21 @@ import torch
 
 from gaitlab.data.feed import Feed, FeedMaker
 from gaitlab.data.shards import DataConfig, open_data
-from gaitlab.data.store import Store
 from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.figures import clip_sheet
 from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.evaluation.protocols import protocol
-from gaitlab.experiment import Benchmark, Experiment
-from gaitlab.method import Method
+from gaitlab.experiment import Benchmark
 from gaitlab.runs.folder import write_outcome
 from gaitlab.runs.summary import Summary
-from gaitlab.training.benchmark import check, report, score
+from gaitlab.training.batches import make_feed, walks_to_look_at
+from gaitlab.training.benchmark import check, report
 from gaitlab.training.border import Run, Tracker
 from gaitlab.training.cost import inference_cost
 from gaitlab.training.loop import train
 from gaitlab.training.ready import Ready
 from gaitlab.training.trained import trained
+from gaitlab.training.validation import validation_of
 
 
 def fit(ready: Ready, run: Run, tracker: Tracker, *, resume: bool = False, blocks: FeedMaker | None = None) -> Summary:
@@ -31,20 +31,17 @@ def fit(ready: Ready, run: Run, tracker: Tracker, *, resume: bool = False, block
 
     blocks: makes the feed of `data.feed` ray. Errors are those of `train`.
     """
-    experiment, store, validation = ready.experiment, ready.store, ready.validation
+    experiment, store = ready.experiment, ready.store
     torch.manual_seed(experiment.seed)
-    feed = make_feed(experiment, store, run, blocks)
+    feed = make_feed(experiment, ready.training, run, blocks)
     method = experiment.method.build(len(feed.subjects))
-
-    def validate(network: Method) -> float:
-        assert validation is not None
-        return score(experiment, network, store, validation, run)
-
     if run.rank == 0:
-        print(f"{experiment.name}: {len(feed.subjects)} training subjects, {len(store.index)} walks", flush=True)
+        lacking = f", {feed.left_out} left out that lack frames of a clip" if feed.left_out else ""
+        print(f"{experiment.name}: {len(feed.subjects)} training subjects, {feed.walks} walks{lacking}", flush=True)
     network = train(
         experiment, method, feed, run, tracker,
-        data_hash=store.hash, validate=validate if validation else None, resume=resume,
+        data_hash=ready.training.hash, validation=validation_of(ready, run, blocks),
+        walks_to_look_at=walks_to_look_at(experiment, store, feed, run.device), resume=resume,
     )  # fmt: skip
     if run.rank == 0:
         tracker.figure("clips", lambda: clip_sheet(*_first_clips(feed)))
@@ -56,20 +53,6 @@ def fit(ready: Ready, run: Run, tracker: Tracker, *, resume: bool = False, block
         tracker.flush()  # a run whose outcome is there is not tested again
         write_outcome(run.results, summary)
     return summary
-
-
-def make_feed(experiment: Experiment, store: Store, run: Run, blocks: FeedMaker | None = None) -> Feed:
-    """This rank's share of the batches, from the memory map or (with `blocks`) from Ray's object store."""
-    data = experiment.data
-    make: FeedMaker = Feed
-    if data.feed == "ray":
-        if blocks is None:
-            raise ValueError("--data.feed ray needs Ray: start a pipeline that launches it, e.g. python pipelines/supervised.py")
-        make = blocks
-    return make(
-        store, experiment.method.clips(), p=data.subjects_per_batch, k=data.walks_per_subject, seed=experiment.seed,
-        rank=run.rank, world=run.world, draw=data.draw, targets=experiment.method.targets(),
-    )  # fmt: skip
 
 
 def retest(

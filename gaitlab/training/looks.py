@@ -1,19 +1,19 @@
-"""Pictures of a method at work, taken between two steps so that neither notices."""
+"""A method at work, looked at between two steps so that neither notices."""
 
-from collections.abc import Callable
 from functools import partial
 
+import pandas as pd
 import torch
-from matplotlib.figure import Figure
 
-from gaitlab.evaluation.figures import look_figure
+from gaitlab.evaluation.looks import curves_figure, look_figure, look_film
 from gaitlab.method import Method
 from gaitlab.rng import Rng
-from gaitlab.types import Batch
+from gaitlab.training.border import Tracker
+from gaitlab.types import Batch, Curves, Facts
 
 
-def look(method: Method, batch: Batch, seed: int, step: int) -> dict[str, Callable[[], Figure]]:
-    """What `method` shows of itself after `step` steps, by name, to be drawn. On this rank alone: nothing in it waits for the others.
+def look(method: Method, batch: Batch, seed: int, step: int, tracker: Tracker) -> None:
+    """Hand over what `method` shows of itself after `step` steps. On this rank alone: nothing in it waits for the others.
 
     Weights, gradients, batch norm's statistics and the generators of the run stay as they are: its draws are of (seed, step).
     """
@@ -24,4 +24,13 @@ def look(method: Method, batch: Batch, seed: int, step: int) -> dict[str, Callab
             looks = method.look(batch, Rng(seed, step, range(len(batch)), batch.subject.device))
     finally:
         method.train(training)
-    return {name: partial(look_figure, seen, title=f"{name.capitalize()}, step {step}") for name, seen in looks.items()}
+    for name, seen in looks.items():
+        kept, title = f"{name}-{step:06d}", f"{name.capitalize()}, step {step}"
+        if isinstance(seen, Facts):
+            tracker.table(kept, pd.DataFrame(dict(seen.columns)))
+        elif isinstance(seen, Curves):
+            tracker.figure(kept, partial(curves_figure, seen, title=title))
+        elif seen.moving:
+            tracker.film(kept, partial(look_film, seen, title=title))
+        else:
+            tracker.figure(kept, partial(look_figure, seen, title=title))

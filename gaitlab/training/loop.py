@@ -27,16 +27,31 @@ from gaitlab.training.optim import Optimisers, moving_average
 from gaitlab.training.precision import native_bfloat16, remark, resolved
 from gaitlab.training.progress import Steps
 from gaitlab.training.trained import copy, freeze, record, recorded, sources
-from gaitlab.types import Losses
+from gaitlab.types import Batch, Losses
 
 
 @dataclass
 class Best:
+    """The evaluation to beat; higher is better."""
+
     step: int = 0
     score: float = float("-inf")
 
-    def __str__(self) -> str:
-        return f"best {self.score:.1f} at step {self.step}" if self.step else ""
+
+@dataclass(frozen=True)
+class Validation:
+    """measure: network -> a number, on every rank. better: 1 if it is to rise (percent), -1 if it is to fall (a loss)."""
+
+    measure: Callable[[Method], float]
+    better: int = 1
+
+    def text(self, score: float) -> str:
+        """Of a number times `better`."""
+        return f"{score:.1f}" if self.better > 0 else f"{-score:.4g}"
+
+    def best(self, best: Best) -> str:
+        """ "" before the first evaluation."""
+        return f"best {self.text(best.score)} at step {best.step}" if best.step else ""
 
 
 def train(
@@ -47,12 +62,13 @@ def train(
     tracker: Tracker,
     *,
     data_hash: str,
-    validate: Callable[[Method], float] | None = None,
+    validation: Validation | None = None,
+    walks_to_look_at: Callable[[], Batch] | None = None,
     resume: bool = False,
 ) -> Method:
     """Train `method` to the end of the experiment and return the network to test: the best, else the last (averaged if EMA is on).
 
-    validate: network -> score (higher is better), called on every rank every `evaluate_every` steps.
+    validation: asked every `evaluate_every` steps. walks_to_look_at: the batch of `Method.look`; the step's own if None.
     Raises Interrupted after Ctrl-C (resumable), FloatingPointError when losses stay non-finite, ValueError when the
     checkpoint to resume is of another config.
     """
@@ -115,7 +131,7 @@ def train(
     guard = FiniteGuard(method, config.max_bad_steps)
     recent: list[dict[str, Tensor]] = []
     bar = Steps(experiment.name, start, config.steps, per_step=experiment.batch_size, quiet=run.rank > 0)
-    bar.best = str(best)
+    bar.best = validation.best(best) if validation else ""
     with bar, stop_flag() as stop:
         module.train()
         for step, batch in enumerate(feed.batches(start, config.steps, device), start):
@@ -146,7 +162,7 @@ def train(
             bar.advance(done)
             metrics: dict[str, float] = {}
             logs = done % config.log_every == 0 or done == config.steps
-            evaluates = validate is not None and config.evaluate_every and (done % config.evaluate_every == 0 or done == config.steps)
+            evaluates = validation is not None and config.evaluate_every and (done % config.evaluate_every == 0 or done == config.steps)
             shown, evaluated = {}, ""
             if logs or evaluates:
                 own = {k: float(torch.stack([r[k].float() for r in recent]).nanmean()) for k in recent[-1]}
@@ -157,13 +173,14 @@ def train(
                 if logs:
                     metrics = means | {"lr": rate, "steps_per_second": speed, "skipped_steps": float(guard.skipped)}
                     recent.clear()
-            if validate and evaluates:
-                score = run.gather(validate(tested))[0]  # the last bits may differ between machines, the decision must not
+            if validation and evaluates:
+                measured = run.gather(validation.measure(tested))[0]  # the last bits may differ between machines, the decision must not
                 module.train()
-                metrics["validation"] = score
+                metrics["validation"], score = measured, measured * validation.better
                 if score > best.score:
                     best = Best(done, score)
-                evaluated, bar.best = f"validation {score:.1f}, {best}".rstrip(", "), str(best)
+                bar.best = validation.best(best)
+                evaluated = f"validation {validation.text(score)}, {bar.best}".rstrip(", ")
                 if done < config.steps:
                     run.evaluated(done, score)
             if shown:
@@ -171,8 +188,7 @@ def train(
             if metrics and run.rank == 0:
                 tracker.log(done, metrics)
             if config.look_every and (done % config.look_every == 0 or done == config.steps) and run.rank == 0:
-                for name, draw in look(method, batch, experiment.seed, done).items():
-                    tracker.figure(f"{name}-{done:06d}", draw)
+                look(method, walks_to_look_at() if walks_to_look_at else batch, experiment.seed, done, tracker)
             asked = _any_rank(stop.is_set(), run)
             due = done % config.checkpoint_every == 0 or done == config.steps or best.step == done
             if due or asked:

@@ -1,13 +1,15 @@
 """An experiment made ready: its data made and opened, its tests named, and all checked that can be known before a network is built."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from gaitlab.config import from_dict, to_dict
-from gaitlab.data.draws import Subjects, batch_rows
+from gaitlab.data.draws import batch_rows
+from gaitlab.data.feed import learners
 from gaitlab.data.ingest import ShardMap
-from gaitlab.data.shards import open_data
+from gaitlab.data.shards import open_data, open_training
 from gaitlab.data.store import Store
 from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.evaluation.protocols import protocol
@@ -23,8 +25,10 @@ class Ready:
 
     experiment: Experiment
     store: Store
+    training: Store
+    """`store`, joined with what else is learnt from."""
     tests: tuple[tuple[Store, AnyProtocol], ...]
-    validation: AnyProtocol | None
+    validation: AnyProtocol | Literal["loss"] | None
 
 
 def prepare(experiment: Experiment, world: int = 1, *, resume: bool = False, ingest: ShardMap | None = None) -> Ready:
@@ -43,16 +47,21 @@ def prepare(experiment: Experiment, world: int = 1, *, resume: bool = False, ing
         if kind.encode is Method.encode:
             raise ValueError(f"{kind.__name__} computes its losses from whole batches only: --train.accumulate 1")
     named = [(t.data, protocol(t.protocol, t.distance)) for t in experiment.benchmarks]
-    validation = protocol(experiment.validation) if experiment.validation else None
-    if validation and not validation.scored:
-        raise ValueError(
-            f"protocol {validation.name} makes a file and no score; --validation takes one that scores, e.g. walkers@validation"
-        )
+    judge = protocol(experiment.validation) if experiment.validation and experiment.validation != "loss" else None
+    by_loss = experiment.validation == "loss"
+    if by_loss and data.draw != "walks":
+        raise ValueError("--validation loss is for learning without labels (--data.draw walks); others take a protocol")
+    if judge and not judge.scored:
+        raise ValueError(f"protocol {judge.name} makes a file and no score; --validation takes one that scores, e.g. walkers@validation")
     store = open_data(data, run=ingest)
     tests = tuple((open_data(other, run=ingest) if other else store, p) for other, p in named)
-    batch_rows(Subjects.of(store.index, "train"), data.draw, data.subjects_per_batch, data.walks_per_subject, experiment.seed, 0)
-    for tested, p in [*tests, *([(store, validation)] if validation else [])]:
+    training = open_training(data, run=ingest)
+    clips = experiment.method.clips()
+    for split in ("train", "validation") if by_loss else ("train",):
+        people = learners(training, clips, split)
+        batch_rows(people, data.draw, data.subjects_per_batch, data.walks_per_subject, experiment.seed, 0)
+    for tested, p in [*tests, *([(store, judge)] if judge else [])]:
         check(experiment, tested, p)
     if not resume:
         check_people(experiment)
-    return Ready(experiment=experiment, store=store, tests=tests, validation=validation)
+    return Ready(experiment=experiment, store=store, training=training, tests=tests, validation="loss" if by_loss else judge)

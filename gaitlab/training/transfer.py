@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from gaitlab.data.draws import Subjects
-from gaitlab.data.shards import open_data
+from gaitlab.data.feed import learners
+from gaitlab.data.shards import open_training
 from gaitlab.experiment import Experiment
 from gaitlab.home import home
 from gaitlab.nn.frozen import Frozen, part_of
@@ -61,9 +61,9 @@ def check_people(experiment: Experiment) -> None:
         classifiers = [name for here in transfer.parts.values() for name in _of_people(experiment, here)]
         if not classifiers:
             continue
-        ours = Subjects.of(open_data(experiment.data).index, "train").names
+        ours = _people(experiment)
         if isinstance(transfer.of, Experiment):
-            theirs = Subjects.of(open_data(transfer.of.data).index, "train").names
+            theirs = _people(transfer.of)
         else:
             theirs = _earlier(transfer.of, where)[1]
         if theirs != ours:
@@ -71,6 +71,10 @@ def check_people(experiment: Experiment) -> None:
                 f"{where}: {classifiers[0]} tells the {len(theirs)} people apart that it was trained with, here are {len(ours)} others; "
                 "leave that part out"
             )
+
+
+def _people(experiment: Experiment) -> list[str]:
+    return learners(open_training(experiment.data), experiment.method.clips()).names
 
 
 def _earlier(run: str, where: str) -> tuple[Experiment, list[str]]:

@@ -82,6 +82,9 @@ class Generated(SourceConfig):
         moment, station, noise = self.event(walk), self.station(walk), self.segmentation_noise
         return seen(walk, moment.joints, moment.body, station, fps=self.fps, seed=self.seed, noise=noise, modalities=self.modalities)
 
+    def frame_rates(self) -> dict[str, float]:
+        return dict.fromkeys(self.modalities, self.fps)
+
     def checksum(self) -> str:
         parameters = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(f"{type(self).__name__} {VERSION} {parameters}".encode()).hexdigest()

@@ -26,8 +26,9 @@ from gaitlab.method import Method
 from gaitlab.rng import Rng
 from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker
+from gaitlab.training.batches import make_feed
 from gaitlab.training.benchmark import report
-from gaitlab.training.fit import make_feed, retest
+from gaitlab.training.fit import retest
 from gaitlab.training.loop import train
 from gaitlab.training.optim import Optimisers
 from gaitlab.training.run import LocalRun

@@ -13,7 +13,7 @@ from gaitlab.data.feed import Feed
 from gaitlab.data.shards import open_data
 from gaitlab.data.store import Store
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import make_feed
+from gaitlab.training.batches import make_feed
 from gaitlab.training.loop import step_rng, train
 from gaitlab.training.run import LocalRun, TorchrunRun, under_torchrun
 from tests.conftest import TINY

@@ -1,25 +1,29 @@
 """Pictures of a method at work: taken when asked for, and without a trace in the run."""
 
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from gaitlab.config import from_dict, override, to_dict
 from gaitlab.data.store import Store
-from gaitlab.evaluation.figures import look_figure
+from gaitlab.evaluation.looks import curves_figure, look_figure
 from gaitlab.experiment import Experiment
 from gaitlab.methods.cod2 import CoD2Config
-from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.methods.supervised import Supervised, SupervisedConfig
+from gaitlab.rng import Rng
 from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import make_feed
+from gaitlab.training.batches import make_feed, walks_to_look_at
 from gaitlab.training.loop import train
 from gaitlab.training.run import LocalRun
-from gaitlab.types import Look
+from gaitlab.types import AnyLook, Batch, Curves, Facts, Look
 from tests.conftest import TINY
 from tests.training.test_resume import assert_same
 from tests.training.tiny import experiment
@@ -36,10 +40,18 @@ class Sketchbook(NoTracker):
     def __init__(self) -> None:
         super().__init__()
         self.figures: list[str] = []
+        self.tables: dict[str, pd.DataFrame] = {}
+        self.films: dict[str, bytes] = {}
 
     def figure(self, name: str, draw: Callable[[], Figure]) -> None:
         draw()
         self.figures.append(name)
+
+    def film(self, name: str, draw: Callable[[], bytes]) -> None:
+        self.films[name] = draw()
+
+    def table(self, name: str, frame: pd.DataFrame) -> None:
+        self.tables[name] = frame
 
 
 def trained(tiny: Experiment, store: Store, folder: Path) -> tuple[LocalRun, Sketchbook]:
@@ -94,3 +106,44 @@ def test_the_picture_of_a_look() -> None:
     picture = look_figure(maps, title="Maps").axes[0].images[0]
     assert picture.get_clim() == (-0.5, 0.5)
     assert min(picture.cmap(0.5)[:3]) > 0.95  # white at 0
+
+
+class Showy(Supervised):
+    """Shows a curve, a table and a film, and remembers which walks it was shown."""
+
+    seen: list[tuple[int, ...]]
+
+    def look(self, batch: Batch, rng: Rng) -> Mapping[str, AnyLook]:
+        self.seen.append(tuple(batch.rows.tolist()))
+        assert not torch.is_grad_enabled()
+        walks = batch.clips["gait"][:2, :, 0]
+        return {
+            "error": Curves({"real": torch.arange(5.0), "made": torch.ones(5)}, torch.arange(5), ("noise level", "error"), "pixels"),
+            "people": Facts({"person": ["a", "b"], "walks": [3, 4]}),
+            "walks": Look({"clip": walks, "first frame": walks[:, :1]}, ("a", "b"), moving=True),
+        }
+
+
+def test_curves_tables_and_films_of_the_same_people_set_aside_every_time(tiny_store: Store, tmp_path: Path) -> None:
+    tiny = override(experiment(TINY, steps=4), {"train.look_every": 2, "train.log_every": 1})
+    assert isinstance(tiny.method, SupervisedConfig)
+    run, book, network = LocalRun(lambda: tmp_path), Sketchbook(), Showy(tiny.method, 9)
+    network.seen = []
+    feed = make_feed(tiny, tiny_store, run)
+    walks = walks_to_look_at(tiny, tiny_store, feed, run.device)
+    train(tiny, network, feed, run, book, data_hash=tiny_store.hash, walks_to_look_at=walks)
+    first, second = network.seen
+    assert first == second
+    assert set(tiny_store.index["split"].iloc[list(first)]) == {"validation"}
+    assert book.figures == ["error-000002", "error-000004"]
+    assert book.tables["people-000002"].to_dict("list") == {"person": ["a", "b"], "walks": [3, 4]}
+    film = Image.open(io.BytesIO(book.films["walks-000004"]))
+    assert (film.format, film.n_frames) == ("GIF", 4)  # type: ignore[attr-defined]
+
+
+def test_the_picture_of_curves() -> None:
+    figure = curves_figure(Curves({"a": torch.arange(3.0)}, torch.tensor([1, 10, 100]), ("level", "error"), "pixels"), title="Error")
+    assert figure.get_suptitle() == "Error (pixels)"
+    (line,) = figure.axes[0].lines
+    assert line.get_xdata().tolist() == [1, 10, 100]
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("level", "error")

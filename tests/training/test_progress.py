@@ -12,8 +12,8 @@ import torch
 from gaitlab.config import override
 from gaitlab.data.store import Store
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import make_feed
-from gaitlab.training.loop import train
+from gaitlab.training.batches import make_feed
+from gaitlab.training.loop import Validation, train
 from gaitlab.training.progress import Steps
 from gaitlab.training.run import LocalRun
 from tests.conftest import TINY
@@ -39,7 +39,7 @@ def lines(store: Store, folder: Path, capsys: pytest.CaptureFixture[str], scores
     capsys.readouterr()
     train(
         tiny, tiny.method.build(len(feed.subjects)), feed, run, curves,
-        data_hash=store.hash, validate=lambda _: next(answers),
+        data_hash=store.hash, validation=Validation(lambda _: next(answers)),
     )  # fmt: skip
     said = capsys.readouterr().out
     return {int(step): line for line, step in re.findall(r"^(tiny (\d+)/7 .*)$", said, re.M)}, curves

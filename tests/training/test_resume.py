@@ -16,7 +16,8 @@ from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker
-from gaitlab.training.fit import make_feed, retest
+from gaitlab.training.batches import make_feed
+from gaitlab.training.fit import retest
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.loop import train
 from gaitlab.training.run import LocalRun

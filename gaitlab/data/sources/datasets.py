@@ -34,6 +34,7 @@ class Layout:
     `take` and `view` become the walk's fields.
     files: modality -> which file of a VIEW folder it is: a number (the file named so, "06-...", or, where files are not all
     numbered, the position in sorted order) or a pattern of the name; the first that is there counts.
+    fps: frames per second, by modality, of those files.
     probe_subject: folder of the probes whose identity is not published.
     """
 
@@ -41,6 +42,7 @@ class Layout:
     type: str = r"(?P<session>.+)"
     view: str = r"(?P<view>.+)"
     files: Mapping[str, tuple[int | str, ...]] = field(default_factory=lambda: {"silhouette": (0,)})
+    fps: Mapping[str, float] = field(default_factory=dict)
     probe_subject: str = ""
 
     def parse(self, type_name: str, view_name: str) -> dict[str, str | tuple[str, ...]]:
@@ -69,6 +71,7 @@ _TABLE = (
         name="sustech1k",
         type=r"(?P<session>\d\d)-(?P<conditions>[a-z]+(?:-[a-z]+)*)",
         files={"silhouette": (6,), "depth": (1,)},
+        fps={"silhouette": 30.0, "depth": 10.0},
     ),
     Layout(name="ccpg", type=r"(?P<session>U\d_D\d)(?:_(?P<conditions>BG))?", view=r"(?P<view>[^_]+)_(?P<take>.+)"),
     Layout(name="ccgr", files={"silhouette": (2,)}),

@@ -23,8 +23,12 @@ class OpenGaitSource(TreeSource):
     use: tuple[str, ...] = ()
     """Which files hold what, instead of the layout's rule: `silhouette=0` (position) or `silhouette=*sils*` (pattern)."""
 
+    fps: tuple[str, ...] = ()
+    """Frames per second of those files, `silhouette=30 depth=10`, where they are other than the layout's."""
+
     def survey(self) -> Survey:
         self._rules()
+        self.frame_rates()
         return super().survey()
 
     def files(self, names: Sequence[str]) -> dict[str, str]:
@@ -39,6 +43,15 @@ class OpenGaitSource(TreeSource):
 
     def load(self, walk: Walk) -> dict[str, np.ndarray]:
         return {m: (as_vectors if m in VECTORS else as_frames)(read_array(path), m, path) for m, path in walk.files.items()}
+
+    def frame_rates(self) -> dict[str, float]:
+        rates = {} if self.use else dict(layout(self.layout).fps)
+        for entry in self.fps:
+            m, _, rate = entry.partition("=")
+            if m not in self._rules() or not re.fullmatch(r"\d+(\.\d+)?", rate) or not float(rate):
+                raise ValueError(f"--fps takes MODALITY=FRAMES PER SECOND of {', '.join(self._rules())}, e.g. silhouette=25; not {entry!r}")
+            rates[m] = float(rate)
+        return rates
 
     def _rules(self) -> dict[str, tuple[int | str, ...]]:
         if not self.use:

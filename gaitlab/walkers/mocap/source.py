@@ -93,6 +93,9 @@ class MocapSource(SourceConfig):
         if self.split not in SPLITS:
             raise ValueError(f"split is one of {', '.join(SPLITS)}; not {self.split!r}")
 
+    def frame_rates(self) -> dict[str, float]:
+        return dict.fromkeys(self.modalities, self.fps)
+
     def recording(self) -> Recording:
         return read(self.root, self.clips, self.amc_fps)
 
