@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -115,6 +116,8 @@ def _child(
     """In the new process: what an interpreter does before and after a script."""
     if session:
         os.setsid()
+    # Jobs that this process forks come from its own server, as it was meant ("a child process will just reuse the forkserver").
+    forkserver._forkserver.ensure_running = resource_tracker.ensure_running  # type: ignore[attr-defined, method-assign]
     os.environ.clear()
     os.environ.update(env)
     os.chdir(folder)

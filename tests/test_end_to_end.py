@@ -89,7 +89,21 @@ def test_recorded_walks_to_a_table(tmp_path: Path) -> None:
     """The same recording as training and, under another name, as test data: all links, no claim."""
     npz = str(SHARED / "data" / "cmu_walks.npz")
     for split in ("train", "test"):
-        common = ["--root", npz, "--out", str(tmp_path / split), "--split", split, "--views", "0", "90", "--window", "60"]
+        common = [
+            "--root",
+            npz,
+            "--out",
+            str(tmp_path / split),
+            "--split",
+            split,
+            "--views",
+            "0",
+            "90",
+            "--window",
+            "60",
+            "--modalities",
+            "silhouette",
+        ]
         made = pipeline("ingest.py", "mocap", *common)
         assert made.returncode == 0, made.stderr
     root = tmp_path / "train"

@@ -6,7 +6,8 @@ import pandas as pd
 from gaitlab.evaluation import open_set
 from gaitlab.evaluation.averages import COUNTS, Averages, gallery_groups, with_mean
 from gaitlab.evaluation.evaluate import subject_codes
-from gaitlab.evaluation.protocol import RetrievalRules, Where, select
+from gaitlab.evaluation.protocol import RetrievalRules, Where, galleries, select
+from gaitlab.evaluation.result import mean_table
 
 
 def chance(index: pd.DataFrame, protocol: RetrievalRules) -> pd.DataFrame:
@@ -14,6 +15,8 @@ def chance(index: pd.DataFrame, protocol: RetrievalRules) -> pd.DataFrame:
 
     With m mates among r ranked walks, none is in the first k with probability prod_{i<k} (r - m - i) / (r - i).
     """
+    if len(groups := galleries(index, protocol)) > 1:
+        return mean_table([chance(index.iloc[rows], protocol) for rows in groups])
     chosen = select(index, protocol)
     if not isinstance(protocol.gallery, Where):
         return with_mean(pd.concat([chance(index, part) for part in protocol.with_one_gallery()]), protocol, chosen)

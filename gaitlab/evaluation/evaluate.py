@@ -10,8 +10,8 @@ from torch import Tensor
 from gaitlab.evaluation import open_set
 from gaitlab.evaluation.averages import Averages, gallery_groups
 from gaitlab.evaluation.embedder import Distance
-from gaitlab.evaluation.protocol import RetrievalRules, Where, select
-from gaitlab.evaluation.result import Result, merged
+from gaitlab.evaluation.protocol import RetrievalRules, Where, galleries, select
+from gaitlab.evaluation.result import Result, averaged, merged
 from gaitlab.evaluation.retrieval import BUDGET, Ranking, rank
 from gaitlab.evaluation.unused import unused
 
@@ -37,6 +37,13 @@ def evaluate(
         raise ValueError(f"protocol {protocol.name} has a gallery of another modality than its probes: give its embeddings as gallery=")
     sought = embeddings if gallery is None else gallery
     options = {"distance": protocol.distance or distance, "device": device, "samples": samples, "budget": budget}
+    if len(groups := galleries(index, protocol)) > 1:
+        tests = []
+        for rows in groups:
+            theirs, ours = index.iloc[rows], torch.from_numpy(rows)
+            x, y = (torch.as_tensor(of)[ours] for of in (embeddings, sought))
+            tests.append(evaluate(x, theirs, protocol, gallery=y, **{**options, "samples": samples // len(groups)}))  # type: ignore[arg-type]
+        return replace(averaged(tests, groups), unused=unused(index, protocol))
     parts = [_evaluated(embeddings, sought, index, part, **options) for part in protocol.with_one_gallery()]  # type: ignore[arg-type]
     result = parts[0] if isinstance(protocol.gallery, Where) else merged(parts, protocol, select(index, protocol))
     return replace(result, unused=unused(index, protocol))

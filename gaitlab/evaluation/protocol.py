@@ -109,6 +109,8 @@ class RetrievalRules(AnyProtocol):
     modality: that of the probes and that of the gallery, e.g. ("silhouette", "range"); None leaves it to the method.
     enrolled: share of the people who stay in the gallery; the others become impostors, whose probes nobody may be found for
         (`open_set`). Who is enrolled depends on a subject's name alone. None is a closed set: everybody is.
+    people: of one gallery. More test people are cut, in the order of their names, into disjoint galleries of so many, each a test by
+        itself, and figures are means over them: more people make a figure surer, not harder. Who is left over is left out.
     """
 
     gallery: Where | Mapping[str, Where]
@@ -121,8 +123,11 @@ class RetrievalRules(AnyProtocol):
     headline: str | None = None
     modality: tuple[Modality, Modality] | None = None
     enrolled: float | None = None
+    people: int | None = None
 
     def __post_init__(self) -> None:
+        if self.people is not None and self.people < 2:
+            raise ValueError(f"protocol {self.name}: a gallery has two people or more, or None for all; not {self.people}")
         if self.enrolled is not None and not 0 < self.enrolled < 1:
             raise ValueError(f"protocol {self.name}: enrolled is a share between 0 and 1, or None for a closed set; not {self.enrolled}")
         if self.headline is not None and self.headline not in self.probes:
@@ -177,7 +182,7 @@ def select(index: pd.DataFrame, protocol: RetrievalRules) -> Selection:
     """Gallery and probe rows of the protocol's split. An empty set is a ValueError that says what there is instead."""
     if not isinstance(protocol.gallery, Where):
         return _union([select(index, part) for part in protocol.with_one_gallery()])
-    rows = of_split(index, protocol.split, protocol.name)
+    rows = np.sort(np.concatenate(galleries(index, protocol)))
     walks = index.iloc[rows]
     gallery = found(walks, protocol.gallery, f"protocol {protocol.name}: the gallery")
     masks = {name: found(walks, where, f"protocol {protocol.name}: probe set {name}") for name, where in protocol.probes.items()}
@@ -236,6 +241,18 @@ def of_split(index: pd.DataFrame, split: str, name: str) -> np.ndarray:
         there = ", ".join(f"{split!r} ({count} walks)" for split, count in counts.items()) or "no walks at all"
         raise ValueError(f"protocol {name}: no walk of split {split!r}; the index has {there}")
     return np.flatnonzero(inside)
+
+
+def galleries(index: pd.DataFrame, protocol: RetrievalRules) -> list[np.ndarray]:
+    """int64 rows of the people of each gallery that is a test by itself; one, unless the protocol says of how many `people` it is."""
+    rows = of_split(index, protocol.split, protocol.name)
+    subject = index["subject"].to_numpy(dtype=str)[rows]
+    names = np.unique(subject[subject != ""])
+    if protocol.people is None or len(names) < 2 * protocol.people:
+        kept = names[: protocol.people] if protocol.people else names
+        return [rows[np.isin(subject, kept) | (subject == "")] if protocol.people else rows]
+    number = np.searchsorted(names, subject) // protocol.people
+    return [rows[(number == i) & (subject != "")] for i in range(len(names) // protocol.people)]
 
 
 def found(walks: pd.DataFrame, where: Where, what: str) -> np.ndarray:

@@ -222,6 +222,20 @@ WALKERS_CC = replace(
 """Change of clothes in the style of CCPG (Li et al., CVPR 2023): people in their own clothes, sought with both garments changed, the
 upper, the lower, a bag, none. The headline is CL, the case that such data exist for: a mean would hide it behind the easy sets."""
 
+WALKERS_LAB = replace(
+    CASIA_B,
+    name="walkers-lab",
+    gallery=Where(conditions=_PLAIN, take=("1", "2", "3", "4")),
+    probes={
+        "NM": Where(conditions=_PLAIN, take=("5", "6")),
+        "BG": Where(conditions=_BAG),
+        "CL": Where(conditions=_CLOTHING),
+    },
+    distance=None,
+    people=100,
+)
+"""The generator's people in one session, by CASIA-B's rules: galleries of a hundred, four plain walks of each; identical views left out."""
+
 WALKERS_WILD = replace(GAIT3D, name="walkers-wild", distance=None)
 """The generator's walks of any view, length and occlusion, by Gait3D's rules: a probe a person against a gallery of all views."""
 
@@ -245,7 +259,7 @@ PROTOCOLS: dict[str, AnyProtocol] = {
     for p in (
         CASIA_B, CASIA_B_CROSS, OUMVLP, OUMVLP_CROSS, CASIA_E, GAIT3D, FREEGAIT, CCGR_MINI, GREW, GREW_SUBMISSION, HID, HID_RERANKED,
         HID_2021, REAL_SCENE_1000, TTG_200, CCPG, CCPG_IDENTICAL_VIEWS, CCPG_REID, SUSTECH1K, SCOLIOSIS1K, WALKERS,
-        WALKERS_CC, WALKERS_WILD, WALKERS_CAMERA_TO_LIDAR, WALKERS_LIDAR_TO_CAMERA, WALKERS_OPEN, MOCAP,
+        WALKERS_CC, WALKERS_LAB, WALKERS_WILD, WALKERS_CAMERA_TO_LIDAR, WALKERS_LIDAR_TO_CAMERA, WALKERS_OPEN, MOCAP,
     )
 }  # fmt: skip
 

@@ -73,6 +73,34 @@ def merged(results: Sequence[Result], protocol: RetrievalRules, chosen: Selectio
     )
 
 
+def averaged(results: Sequence[Result], rows: Sequence[np.ndarray]) -> Result:
+    """One result of a protocol's disjoint galleries, means over them; rows: of the index, that each was given."""
+    first = results[0]
+    views = {name: [result.matrices[name] for result in results if name in result.matrices] for name in first.matrices}
+    return Result(
+        protocol=first.protocol,
+        headline=first.headline,
+        table=mean_table([result.table for result in results]),
+        cmc=np.mean([result.cmc for result in results], axis=0),
+        matrices={name: sum(of[1:], of[0]) / len(of) for name, of in views.items()},
+        rankings=pd.concat(
+            [result.rankings.assign(row=own[result.rankings["row"]]) for result, own in zip(results, rows, strict=True)], ignore_index=True
+        ),
+        positives=np.concatenate([result.positives for result in results]),
+        negatives=np.concatenate([result.negatives for result in results]),
+        subjects=_pooled([result.subjects for result in results]),
+        curves={kind: np.mean([result.curves[kind] for result in results], axis=0) for kind in first.curves},
+    )
+
+
+def mean_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Of disjoint galleries: percentages and the size of a gallery are means, other counts are sums."""
+    table = sum(tables[1:], tables[0]) / len(tables)
+    for column in (column for column in COUNTS if column in table):
+        table[column] = (table[column] * (1 if column == "gallery" else len(tables))).round().astype(int)
+    return table
+
+
 def _pooled(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Shares and hits of probe sets that count alike."""
     return pd.concat([part.set_index("subject") / len(parts) for part in parts]).groupby("subject").sum().reset_index()

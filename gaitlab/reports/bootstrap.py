@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student  # type: ignore[import-untyped]
+from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 Parts = Mapping[str, tuple[float, float]]
 """Subject -> (share, hits)."""
@@ -123,7 +123,7 @@ def _estimate(rows: Sequence[tuple[np.ndarray, np.ndarray]], resamples: int, see
     value = float(values.mean())
     identities, of_seeds, both, freedom = variances(values)
     low, high = (float(q) for q in np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
-    width = 2 * float(student.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(identities + of_seeds + both)
+    width = 2 * float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(identities + of_seeds + both)
     below, above = max(0.0, value - low), max(0.0, high - value)
     stretch = width / (below + above) if below + above > 0 else math.nan if math.isnan(width) else 0.0
     edges = (value - stretch * below, value + stretch * above)

@@ -19,7 +19,7 @@ from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.run import LocalRun
 
 LOOK_SECONDS = 0.2
-PRELOADED = ["gaitlab.sweeps.here", "torch._dynamo", "scipy.stats", "mlflow", "mlflow.store.tracking.sqlalchemy_store"]
+PRELOADED = ["gaitlab.sweeps.here", "torch._dynamo", "matplotlib.backends.backend_agg", "mlflow", "mlflow.store.tracking.sqlalchemy_store"]
 """What jobs would import anyway, once for all of them; what is not installed is passed over."""
 PATIENCE = 120.0
 """Seconds that a job which is asked to stop has for its step, its evaluation and its checkpoint."""

@@ -57,7 +57,8 @@ TAKE = {"motion": 0.25, "girth": 0.15}
 class Event:
     """One walk past all cameras: joints `[t, 27, 3]` m and the dressed body; and the truth about it, that cues are measured against.
 
-    speed m/s, cadence (strides) Hz, stride m, start: where the pelvis is in the first frame, (x, y) m.
+    speed m/s, cadence (strides) Hz, stride m, start: where the pelvis is in the first frame, (x, y) m. proportions: log bone lengths
+    over stature `[26]`. motion: Fourier series of the bones' directions `[11, 26, 3]`, with what clothes and bags do to them.
     """
 
     joints: np.ndarray
@@ -66,6 +67,8 @@ class Event:
     cadence: float
     stride: float
     start: tuple[float, float]
+    proportions: np.ndarray
+    motion: np.ndarray
 
     @cached_property
     def body(self) -> Capsules:
@@ -152,7 +155,16 @@ def event(
     joints, way = walk(series, lengths, phase, stride)
     joints = _on_path(carry_pose(joints, figure), way, *trial.standard_normal(4))
     start = (float(joints[0, 0, 0]), float(joints[0, 0, 1]))
-    return Event(joints=joints, figure=figure, speed=cadence * stride, cadence=cadence, stride=stride, start=start)
+    return Event(
+        joints=joints,
+        figure=figure,
+        speed=cadence * stride,
+        cadence=cadence,
+        stride=stride,
+        start=start,
+        proportions=np.log(lengths / stature),
+        motion=series,
+    )
 
 
 def _mean_bones() -> np.ndarray:

@@ -17,7 +17,8 @@ from tests.evaluation.galleries import walkers
 def test_cues_and_classical_rows_stand_beside_chance(tiny_store: Store) -> None:
     found = tables(TINY, tiny_store, tiny_store, PROTOCOLS["walkers"])
     single = ["mean width", "speed", "cadence", "stride", "stature", "start position"]
-    assert list(found) == ["chance", *single, "GEI", "GEI + LDA"]
+    assert list(found) == ["chance", *single, "generator's truth", "GEI", "GEI + LDA"]
+    assert found["generator's truth"].loc["Overall", "rank-1"] > found["GEI + LDA"].loc["Overall", "rank-1"]
     rows = [row for label, table in found.items() for row in results(label, 0, "-", table)]
     assert {row.metric for row in rows} >= {"Overall, cross view, %", "Overall, same view, %", "Night, cross view, %"}
     assert all(0 <= row.value <= 100 for row in rows)
