@@ -191,9 +191,10 @@ def of_preset(preset: str) -> tuple[str, str, str]:
     return name, f"How hard {preset} is, and for what", GENERATED
 
 
-GENERATED = """Rank-1 on {people} people never trained on, {views} views, protocol {protocol}. Cross view is the mean over pairs of different
-views. Cues are nearest neighbours of one quantity of the walk, taken from the generator's books, and of the mean width of a silhouette; the
-generator's truth is all of them, with the body's proportions, girths and the whole motion, weighed by discriminants. {learnt}. Data {data}."""
+GENERATED = """Rank-1 on {people} people never trained on, {views} views, protocol {protocol}. Cross view is the mean over pairs of
+different views. Cues are nearest neighbours of one quantity of the walk, taken from the generator's books, and of the mean width of a
+silhouette; the generator's truth is all of them, with the body's proportions, girths and the whole motion, weighed by discriminants.
+{learnt}. Data {data}."""
 RECORDED = (
     "walkers-to-mocap",
     "Trained on walkers, tested on recorded people",

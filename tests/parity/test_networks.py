@@ -10,9 +10,11 @@ pytestmark = pytest.mark.skipif(not GOLDENS.exists(), reason="the shared folder 
 
 LIGHT = ("gaitset", "gaitpart", "gaitgl", "plain_baseline", "smplgait")
 NAMES = sorted(path.stem for path in GOLDENS.glob("*.json"))
+TWICE = ("lidargait", "skeletongait")
+"""GaitBase and DeepGaitV2 on another input: the same classes as `gaitbase` and `deepgaitv2_2d`, by hand only."""
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name in TWICE else []) for name in NAMES])
 def test_network_golden(name: str) -> None:
     verdict = networks.run(GOLDENS / f"{name}.json", steps=3 if name in LIGHT else 1)
     assert verdict.passed, verdict.line
