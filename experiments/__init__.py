@@ -3,4 +3,4 @@
 from experiments import cod2, cod2_sweeps, lab, recipes, supervised, walkers
 
 ALL = {**supervised.ALL, **walkers.ALL, **lab.ALL, **cod2.ALL}
-SWEEPS = {**cod2_sweeps.SWEEPS, **recipes.SWEEPS}
+SWEEPS = {**lab.SWEEPS, **cod2_sweeps.SWEEPS, **recipes.SWEEPS}

@@ -10,6 +10,8 @@ from experiments.walkers import GAITBASE_SMALL
 from gaitlab.data.shards import DataConfig
 from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
+from gaitlab.sweeps.sweep import Sweep
+from gaitlab.types import Augment
 from gaitlab.walkers.presets import LAB, LAB_FEW, LAB_MANY
 
 SILHOUETTES = DataConfig(root="walkers-lab-silhouettes", make=replace(LAB, modalities=("silhouette",)))
@@ -29,3 +31,24 @@ FEW = DataConfig(root="walkers-lab-25-silhouettes", make=replace(LAB_FEW, modali
 MANY = DataConfig(root="walkers-lab-500-silhouettes", make=replace(LAB_MANY, modalities=("silhouette",)))
 
 ALL = {experiment.name: experiment for experiment in (GAITBASE_LAB,)}
+
+RECIPE = Sweep(
+    name="lab-recipe",
+    title="What a baseline in the lab is best trained with",
+    base=replace(GAITBASE_LAB, benchmarks=(Benchmark(protocol="walkers-lab@validation"),), validation=None),
+    rows={
+        "start": {},
+        "no flips": {"method.clip.augment": Augment()},
+        "16 parts": {"method.backbone.bins": (16,)},
+        "rate x 2": {"optim.lr": 4e-3},
+        "decay 0.065, margin 0.25": {"optim.weight_decay": 6.5e-2, "method.margin": 0.25},
+        "average": {"optim.ema": 0.99},
+        "2 x 16 walks": {"data.subjects_per_batch": 16, "data.walks_per_subject": 2},
+        "stem of stride 1, half the width": {"method.backbone.stem_stride": 1, "method.backbone.channels": (8, 16, 32, 64)},
+    },
+    baseline={},
+    seeds=(0,),
+)
+"""By the validation people, at equal steps; one change at a time."""
+
+SWEEPS = {sweep.name: sweep for sweep in (RECIPE,)}

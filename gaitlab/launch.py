@@ -1,13 +1,18 @@
 """Start a run, in this process, as one of torchrun's, or on Ray; or a sweep of them, here or on Ray. All end in `training.fit`."""
 
+import math
+import time
 from dataclasses import replace
+from typing import Any
 
 from gaitlab.data.ingest import ShardMap
 from gaitlab.data.shards import open_training
 from gaitlab.ensure import Here, ensure
 from gaitlab.experiment import Experiment
 from gaitlab.home import home
-from gaitlab.reports.report import Report
+from gaitlab.reports.ablation import ablation_result
+from gaitlab.reports.power import Power
+from gaitlab.reports.report import Report, sweep_report
 from gaitlab.reports.report_files import log_report
 from gaitlab.runs.book import identity_of
 from gaitlab.runs.code import code_hash
@@ -119,6 +124,33 @@ def run_sweep(
     finally:
         study.close()
     return study, content
+
+
+def run_until(
+    sweep: Sweep, error: float, *, most_seeds: int = 16, minutes: float | None = None, storage: str | None = None, **options: Any
+) -> tuple[Study, Report | None]:
+    """`run_sweep` with one more seed at a time until the standard error of every gain is at most `error` points.
+
+    Or until there are `most_seeds`, or the `minutes` are over. Each look is kept with the study, and the table's intervals allow for it.
+    Options are those of `run_sweep`.
+    """
+    if not sweep.rows or not sweep.baseline:
+        raise ValueError(f"sweep {sweep.name} has no gain whose error could be {error:g}; --se is for ablations with a baseline")
+    if error <= 0 or most_seeds < len(sweep.seeds):
+        raise ValueError(f"--se is above 0, and --most-seeds {len(sweep.seeds)} or more; they are {error:g} and {most_seeds}")
+    end = time.monotonic() + 60 * minutes if minutes else math.inf
+    while True:
+        left = None if minutes is None else max((end - time.monotonic()) / 60, 1e-3)
+        study, report = run_sweep(sweep, minutes=left, storage=storage, **options)
+        states = {(trial.row, trial.seed): trial.state for trial in study.trials()}
+        if any(states.get((row, seed)) != "COMPLETE" for row in sweep.rows for seed in sweep.seeds):
+            return study, report
+        study.looked(len(sweep.seeds))
+        power = Power.of(ablation_result(sweep, study), error)
+        print(f"{sweep.name}: {power.text()}", flush=True)
+        if power.reached or len(sweep.seeds) >= most_seeds:
+            return study, sweep_report(sweep, study)
+        sweep = replace(sweep, seeds=(*sweep.seeds, max(sweep.seeds) + 1))
 
 
 def _of_other_code(sweep: Sweep, trial: Trial) -> bool:

@@ -3,6 +3,7 @@
 python pipelines/sweep.py cod2-levels
 python pipelines/sweep.py cod2-search --trials 32             # a search goes on, further
 python pipelines/sweep.py cod2-levels --here --processes 2     # without Ray
+python pipelines/sweep.py cod2-levels --here --se 0.3          # more seeds until the gains are known so well
 python pipelines/sweep.py cod2-levels --name mine --base.train.steps 2000 --seeds 0 1 2 3 4
 ray job submit --address URL --working-dir . -- python pipelines/sweep.py cod2-levels
 """
@@ -11,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Literal
 
 import tyro
@@ -52,6 +54,10 @@ class Options(Early):
     """--here: trials at a time."""
     minutes: Annotated[float | None, tyro.conf.arg(metavar="M")] = None
     """--here: stops after so long; goes on later."""
+    se: Annotated[float | None, tyro.conf.arg(metavar="POINTS")] = None
+    """More seeds until each gain's error is that."""
+    most_seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 16
+    """--se: not more than these."""
     tracking: bool = True
     """--no-tracking leaves MLflow alone."""
 
@@ -94,11 +100,12 @@ def parse(arguments: Sequence[str]) -> tuple[Sweep, Command]:
 
 def main() -> None:
     sweep, command = parse(sys.argv[1:])
-    from gaitlab.launch import run_sweep
+    from gaitlab.launch import run_sweep, run_until
     from gaitlab.reports.report import sweep_report
     from gaitlab.reports.table import markdown
 
-    study, report = run_sweep(
+    run = partial(run_until, error=command.se, most_seeds=command.most_seeds) if command.se is not None else run_sweep
+    study, report = run(
         sweep,
         here=command.here,
         processes=command.processes,

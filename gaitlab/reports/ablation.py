@@ -101,7 +101,7 @@ def ablation_result(sweep: Sweep, study: Study | Told) -> AblationResult:
     for trial, outcome in sorted(done, key=lambda both: both[0].seed):
         parts[trial.row][trial.seed] = _parts(outcome, protocol, metric, trial.run)
         runs[trial.row].append(_run(sweep, trial, outcome, f"{protocol}/", metric, sets, known[trial.run]))
-    rows = [_row(sweep, row, runs, parts, sets) for row in sweep.rows]
+    rows = [_row(sweep, row, runs, parts, sets, study.looks) for row in sweep.rows]
     return AblationResult(
         name=sweep.name,
         title=sweep.title or sweep.name,
@@ -205,11 +205,16 @@ def _run(sweep: Sweep, trial: Trial, outcome: Summary, start: str, metric: str, 
 
 
 def _row(
-    sweep: Sweep, row: str, runs: Mapping[str, Sequence[SeedRun]], parts: Mapping[str, Mapping[int, Parts]], sets: Sequence[str]
+    sweep: Sweep,
+    row: str,
+    runs: Mapping[str, Sequence[SeedRun]],
+    parts: Mapping[str, Mapping[int, Parts]],
+    sets: Sequence[str],
+    looks: Sequence[int],
 ) -> AblationRow:
     baseline = sweep.baseline.get(row, "")
     paired = sorted(parts[row].keys() & parts[baseline].keys()) if baseline else []
-    gain = bootstrap.gain(parts[row], parts[baseline]) if paired else None
+    gain = bootstrap.gain(parts[row], parts[baseline], looks=looks) if paired else None
     ours, theirs = ({run.seed: run.sets for run in runs.get(name, ()) if run.seed in paired} for name in (row, baseline))
     return AblationRow(
         row=row,

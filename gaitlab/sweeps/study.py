@@ -62,6 +62,7 @@ class Told:
 
     done: Sequence[Trial]
     command: str
+    looks: Sequence[int] = ()
 
     def trials(self) -> Sequence[Trial]:
         return self.done
@@ -157,6 +158,15 @@ class Study:
     @winner.setter
     def winner(self, run: str) -> None:
         self.optuna.set_user_attr("winner", run)
+
+    @property
+    def looks(self) -> list[int]:
+        """Numbers of seeds after which it was asked whether the errors of gains are small enough (`reports.power`)."""
+        return list(self.optuna.user_attrs.get("looks", []))
+
+    def looked(self, seeds: int) -> None:
+        """One has looked at the gains of so many seeds."""
+        self.optuna.set_user_attr("looks", sorted({*self.looks, seeds}))
 
     def trials(self) -> list[Trial]:
         """All trials, by number; draws that came to nothing are none."""

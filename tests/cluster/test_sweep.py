@@ -14,7 +14,7 @@ from gaitlab.sweeps.study import Study
 from gaitlab.tracking.mlflow_store import default_uri, open_store
 from tests.cluster.cluster import Cluster
 from tests.processes import Started
-from tests.sweeps.tiny_sweeps import SWEEPS, at, children, drive, figures, figures_at, here, six_in, trials
+from tests.sweeps.tiny_sweeps import PLANS, SWEEPS, at, children, drive, figures, figures_at, here, trials, whole_in
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
@@ -40,8 +40,8 @@ def wait_for(driver: Started, name: str, complete: int, running: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["killed", pytest.param("killed-long", marks=pytest.mark.slow)])
-def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_store: Store, cluster: Cluster, name: str) -> None:
-    """The first driver's own cluster dies with it, the second's stays."""
+def test_a_search_that_is_killed_ends_with_its_trials_and_no_other(tiny_store: Store, cluster: Cluster, name: str) -> None:
+    """The first driver's own cluster dies with it; the second loses a trial's process (and, of many trials, is killed itself)."""
     driver = Started(drive, name)
     wait_for(driver, name, complete=1, running=1)
     driver.kill()
@@ -54,10 +54,13 @@ def test_a_search_that_is_killed_twice_ends_with_its_trials_and_no_other(tiny_st
     workers = cluster.processes("ray::Impl")
     assert workers, "no trial's process was found"
     workers[0].send_signal(signal.SIGKILL)  # a trial's process, in the middle
-    wait_for(driver, name, complete=len(done) + 2, running=1)
-    driver.kill()
-
-    said = finish(cluster, name)
+    if name == "killed-long":
+        wait_for(driver, name, complete=len(done) + 2, running=1)
+        driver.kill()
+        said = finish(cluster, name)
+    else:
+        said = driver.communicate(800)
+        assert driver.returncode == 0, said
     ended = trials(name)
     assert [t.state for t in ended] == ["COMPLETE"] * SWEEPS[name].trials, (said, ended)
     assert all((t.run, t.point) == before[t.number] for t in ended if t.number in before), "a trial changed its run or its point"
@@ -105,29 +108,25 @@ def test_a_trial_of_two_workers_trains_by_ray_train(tiny_store: Store, cluster: 
     assert scores.keys() == {3}, "Tune hears of every evaluation but the last, checkpoint or not"
 
 
-@pytest.fixture(scope="module")
-def six_here(tiny_store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], dict[str, float]]:
-    """What the plan of six comes to on this machine alone, in a home of its own."""
-    return figures_at(six_in(tmp_path_factory.mktemp("here"), here, "six", 2, None, False))
-
-
-def test_a_plan_begun_here_and_ended_by_tune_comes_to_the_same(six_here: dict, cluster: Cluster, tmp_path: Path) -> None:  # type: ignore[type-arg]
-    env = at(tmp_path)
-    sweep = Started(here, "six", 1, None, True, env=env)
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_plan_begun_here_and_ended_by_tune_comes_to_the_same(plan: str, tiny_store: Store, cluster: Cluster, tmp_path: Path) -> None:
+    rows = 3 * len(SWEEPS[plan].seeds)
+    home = tmp_path / "both"
+    sweep = Started(here, plan, 1, None, True, env=at(home))
     for line in sweep.stdout:
-        if "six: 2 of 6 done" in line:
+        if f"{plan}: {rows // 3} of {rows} done" in line:
             sweep.send_signal(signal.SIGINT)
             break
     said = sweep.communicate(120)
     assert sweep.returncode == 130, said
-    driver = Started(drive, "six", env={**cluster.env, **env})
+    driver = Started(drive, plan, env={**cluster.env, **at(home)})
     said = driver.communicate(600)
     assert driver.returncode == 0, said
-    assert figures_at(tmp_path) == six_here
-    assert len(list(tmp_path.glob("runs/*/outcome.json"))) == 7, "something was trained twice"
+    assert figures_at(home, plan) == whole_in(tmp_path / "here", plan, here, 2, None, False)
+    assert len(list(home.glob("runs/*/outcome.json"))) == rows + 1, "something was trained twice"
 
 
 @pytest.mark.slow
-def test_a_plan_by_tune_alone_comes_to_the_same(six_here: dict, cluster: Cluster) -> None:  # type: ignore[type-arg]
+def test_a_plan_by_tune_alone_comes_to_the_same(tiny_store: Store, cluster: Cluster, tmp_path: Path) -> None:
     finish(cluster, "six")
-    assert figures("six") == six_here
+    assert figures("six") == whole_in(tmp_path / "here", "six", here, 2, None, False)

@@ -13,7 +13,7 @@ from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.config import override
 from gaitlab.experiment import Experiment, Transfer, parts
 from gaitlab.guard import guarded
-from gaitlab.launch import run_sweep
+from gaitlab.launch import run_sweep, run_until
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.runs.folder import read_outcome, run_folder
 from gaitlab.sweeps.study import Study, Trial
@@ -34,19 +34,23 @@ def base(**train: int) -> Experiment:
 
 
 PRETRAINED = replace(base(steps=4), name="pretrained", seed=9)
-"""What rows of `six` stand on."""
+"""What rows of `three` and `six` stand on."""
 TUNED = (Transfer(of=PRETRAINED, parts=parts("backbone")),)
+PLANS = ("three", pytest.param("six", marks=pytest.mark.slow))
 SPACE = {"optim.lr": Uniform(low=1e-4, high=1e-2, log=True), "method.margin": Choice((0.1, 0.2, 0.3))}
 
 SWEEPS = {
     s.name: s
     for s in (
-        Sweep(
-            name="six",
-            base=base(),
-            rows={"afresh": {}, "tuned": {"init": TUNED}, "slowly": {"init": TUNED, "init.0.lr_ratio": 0.1}},
-            baseline={"tuned": "afresh", "slowly": "afresh"},
-            seeds=(0, 1),
+        *(
+            Sweep(
+                name=name,
+                base=base(),
+                rows={"afresh": {}, "tuned": {"init": TUNED}, "slowly": {"init": TUNED, "init.0.lr_ratio": 0.1}},
+                baseline={"tuned": "afresh", "slowly": "afresh"},
+                seeds=seeds,
+            )
+            for name, seeds in (("three", (0,)), ("six", (0, 1)))
         ),
         *(
             Sweep(name=name, base=base(steps=40, evaluate_every=20), space=SPACE, trials=trials, seeds=(4,))
@@ -90,17 +94,22 @@ def here(name: str, processes: int = 2, minutes: float | None = None, tracking: 
     guarded(lambda: run_sweep(SWEEPS[name], here=True, processes=processes, minutes=minutes, tracking=tracking))
 
 
+def until(name: str, error: float, most: int) -> None:
+    """What `pipelines/sweep.py NAME --here --se ERROR --most-seeds MOST` does."""
+    guarded(lambda: run_until(SWEEPS[name], error, most_seeds=most, here=True, processes=2, tracking=False))
+
+
 def drive(*names: str) -> None:
     """What `pipelines/sweep.py` does, of several."""
     guarded(lambda: [run_sweep(SWEEPS[name]) for name in names])
 
 
 def bare(work: str, *words: str) -> None:
-    """A pipeline, or the plan of six, where neither Ray nor MLflow is installed."""
+    """A pipeline, or a plan, where neither Ray nor MLflow is installed."""
     for name in ("ray", "mlflow"):
         sys.modules[name] = None  # type: ignore[assignment]
-    if work == "six":
-        here("six", 1)
+    if work in SWEEPS:
+        here(work, 1)
     else:
         script(work, *words)
 
@@ -109,13 +118,14 @@ def at(home: Path) -> dict[str, str]:
     return {"GAITLAB_HOME": str(home), "GAITLAB_TESTS_HOME": str(home)}
 
 
-def six_in(home: Path, work: Callable[..., None], *arguments: object) -> Path:
-    """A home in which `work(*arguments)` has run the plan of six at one go."""
-    sweep = Started(work, *arguments, env=at(home))
+def whole_in(home: Path, plan: str, work: Callable[..., None], *arguments: object) -> dict[tuple[str, int], dict[str, float]]:
+    """Figures of a plan that `work(plan, *arguments)` has run at one go, in a home of its own."""
+    sweep = Started(work, plan, *arguments, env=at(home))
     said = sweep.communicate(400)
     assert sweep.returncode == 0, said
-    assert "6 of 6 done" in said
-    return home
+    count = len(SWEEPS[plan].rows) * len(SWEEPS[plan].seeds)
+    assert f"{count} of {count} done" in said
+    return figures_at(home, plan)
 
 
 def trials(name: str) -> list[Trial]:
@@ -138,7 +148,7 @@ def figures(name: str) -> dict[tuple[str, int], dict[str, float]]:
     return {key: {k: v for k, v in o.metrics.items() if "seconds" not in k} for key, o in outcomes.items() if o}
 
 
-def figures_at(home: Path) -> dict[tuple[str, int], dict[str, float]]:
+def figures_at(home: Path, plan: str) -> dict[tuple[str, int], dict[str, float]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAITLAB_HOME", str(home))
-        return figures("six")
+        return figures(plan)
