@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up: a .venv with pip, installed once.
 PYTHON ?= python3
-WORKERS ?= 3
+WORKERS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 

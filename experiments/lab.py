@@ -20,33 +20,34 @@ SILHOUETTES = DataConfig(root="walkers-lab-silhouettes", make=replace(LAB, modal
 assert isinstance(GAITBASE_SMALL.method, SupervisedConfig)
 GAITBASE_LAB = Experiment(
     name="gaitbase-walkers-lab",
-    method=GAITBASE_SMALL.method,
+    method=replace(GAITBASE_SMALL.method, clip=replace(GAITBASE_SMALL.method.clip, augment=Augment())),
     data=SILHOUETTES,
     optim=OptimConfig(name="adamw", lr=2e-3, weight_decay=1e-2, schedule="cosine", warmup=50),
     train=TrainConfig(steps=1500, precision="auto", log_every=100, checkpoint_every=500),
     benchmarks=(Benchmark(protocol="walkers-lab"),),
     validation="walkers-lab@validation",
 )
+"""Without flips, which cost 3.7 points on the validation people: walkers are seen from the left."""
 FEW = DataConfig(root="walkers-lab-25-silhouettes", make=replace(LAB_FEW, modalities=("silhouette",)))
 MANY = DataConfig(root="walkers-lab-500-silhouettes", make=replace(LAB_MANY, modalities=("silhouette",)))
 
 ALL = {experiment.name: experiment for experiment in (GAITBASE_LAB,)}
 
+HALF = "stem of stride 1, half the width"
 RECIPE = Sweep(
     name="lab-recipe",
     title="What a baseline in the lab is best trained with",
     base=replace(GAITBASE_LAB, benchmarks=(Benchmark(protocol="walkers-lab@validation"),), validation=None),
     rows={
         "start": {},
-        "no flips": {"method.clip.augment": Augment()},
-        "16 parts": {"method.backbone.bins": (16,)},
+        "flips": {"method.clip.augment": Augment(flip=0.5)},
         "rate x 2": {"optim.lr": 4e-3},
         "decay 0.065, margin 0.25": {"optim.weight_decay": 6.5e-2, "method.margin": 0.25},
         "average": {"optim.ema": 0.99},
         "2 x 16 walks": {"data.subjects_per_batch": 16, "data.walks_per_subject": 2},
-        "stem of stride 1, half the width": {"method.backbone.stem_stride": 1, "method.backbone.channels": (8, 16, 32, 64)},
+        HALF: {"method.backbone.stem_stride": 1, "method.backbone.channels": (8, 16, 32, 64)},
     },
-    baseline={},
+    baseline=dict.fromkeys(("flips", "rate x 2", "decay 0.065, margin 0.25", "average", "2 x 16 walks", HALF), "start"),
     seeds=(0,),
 )
 """By the validation people, at equal steps; one change at a time."""
