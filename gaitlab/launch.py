@@ -137,7 +137,7 @@ def run_until(
     if not sweep.rows or not sweep.baseline:
         raise ValueError(f"sweep {sweep.name} has no gain whose error could be {error:g}; --se is for ablations with a baseline")
     if error <= 0 or most_seeds < len(sweep.seeds):
-        raise ValueError(f"--se is above 0, and --most-seeds {len(sweep.seeds)} or more; they are {error:g} and {most_seeds}")
+        raise ValueError(f"--se is above 0, and --most {len(sweep.seeds)} or more; they are {error:g} and {most_seeds}")
     end = time.monotonic() + 60 * minutes if minutes else math.inf
     while True:
         left = None if minutes is None else max((end - time.monotonic()) / 60, 1e-3)

@@ -1,9 +1,7 @@
-"""Run a sweep to its end. Killed and started again it goes on: no finished trial is repeated.
+"""Run a sweep to its end. Killed and started again it goes on.
 
 python pipelines/sweep.py cod2-levels
-python pipelines/sweep.py cod2-search --trials 32             # a search goes on, further
-python pipelines/sweep.py cod2-levels --here --processes 2     # without Ray
-python pipelines/sweep.py cod2-levels --here --se 0.3          # more seeds until the gains are known so well
+python pipelines/sweep.py cod2-levels --here --se 0.3          # without Ray, till gains are sure
 python pipelines/sweep.py cod2-levels --name mine --base.train.steps 2000 --seeds 0 1 2 3 4
 ray job submit --address URL --working-dir . -- python pipelines/sweep.py cod2-levels
 """
@@ -35,15 +33,15 @@ class Options(Early):
     seeds: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N...")]
     """Of every row; in turn, of a search."""
     trials: int
-    """Search: trials in all."""
+    """Search: trials in all; more go on."""
     stopper: Literal["none", "asha", "median"]
     """Search: ends weak trials early."""
     grace: int
     """Steps before that; 0: to the first evaluation."""
-    storage: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
-    """Optuna's; $GAITLAB_STUDIES or sweeps.db at home if not given."""
+    storage: Annotated[str | None, tyro.conf.arg(metavar="DB")] = None
+    """Optuna's; $GAITLAB_STUDIES if not given."""
     concurrency: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Ray: trials at a time; if not given, all with room."""
+    """Ray: trials at a time, else all with room."""
     retry_failed: Switch = False
     """Failed trials run again."""
     fresh: Switch = False
@@ -55,9 +53,9 @@ class Options(Early):
     minutes: Annotated[float | None, tyro.conf.arg(metavar="M")] = None
     """--here: stops after so long; goes on later."""
     se: Annotated[float | None, tyro.conf.arg(metavar="POINTS")] = None
-    """More seeds until each gain's error is that."""
-    most_seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 16
-    """--se: not more than these."""
+    """Adds seeds till gains are so sure."""
+    most: Annotated[int, tyro.conf.arg(metavar="N")] = 16
+    """--se: seeds at most."""
     tracking: bool = True
     """--no-tracking leaves MLflow alone."""
 
@@ -104,7 +102,7 @@ def main() -> None:
     from gaitlab.reports.report import sweep_report
     from gaitlab.reports.table import markdown
 
-    run = partial(run_until, error=command.se, most_seeds=command.most_seeds) if command.se is not None else run_sweep
+    run = partial(run_until, error=command.se, most_seeds=command.most) if command.se is not None else run_sweep
     study, report = run(
         sweep,
         here=command.here,

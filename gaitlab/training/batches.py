@@ -5,6 +5,7 @@ from functools import cache
 
 import torch
 
+from gaitlab.data.clips import shows
 from gaitlab.data.feed import Feed, FeedMaker, learners
 from gaitlab.data.store import Store
 from gaitlab.experiment import Experiment
@@ -35,7 +36,8 @@ def walks_to_look_at(experiment: Experiment, store: Store, feed: Feed, device: t
     @cache
     def batch() -> Batch:
         clips, data = experiment.method.clips(), experiment.data
-        if data.feed == "ray" or not (store.index["split"] == "validation").any():
+        set_aside = (store.index["split"] == "validation").to_numpy() & shows(store, clips)
+        if data.feed == "ray" or not set_aside.any():
             return feed.batch(0, device)
         people = len(learners(store, clips, "validation").names)
         p = min(data.subjects_per_batch, SEEN, people) or data.subjects_per_batch

@@ -41,7 +41,7 @@ def fit(ready: Ready, run: Run, tracker: Tracker, *, resume: bool = False, block
     network = train(
         experiment, method, feed, run, tracker,
         data_hash=ready.training.hash, validation=validation_of(ready, run, blocks),
-        walks_to_look_at=walks_to_look_at(experiment, store, feed, run.device), resume=resume,
+        walks_to_look_at=walks_to_look_at(experiment, ready.training, feed, run.device), resume=resume,
     )  # fmt: skip
     if run.rank == 0:
         tracker.figure("clips", lambda: clip_sheet(*_first_clips(feed)))

@@ -129,6 +129,7 @@ def train(
         run.save(content, step, metrics, best.step or None)
 
     guard = FiniteGuard(method, config.max_bad_steps)
+    looks = config.look_every and run.rank == 0 and type(method).look is not Method.look
     recent: list[dict[str, Tensor]] = []
     bar = Steps(experiment.name, start, config.steps, per_step=experiment.batch_size, quiet=run.rank > 0)
     bar.best = validation.best(best) if validation else ""
@@ -187,7 +188,7 @@ def train(
                 bar.show(done, shown, speed, evaluated)
             if metrics and run.rank == 0:
                 tracker.log(done, metrics)
-            if config.look_every and (done % config.look_every == 0 or done == config.steps) and run.rank == 0:
+            if looks and (done % config.look_every == 0 or done == config.steps):
                 look(method, walks_to_look_at() if walks_to_look_at else batch, experiment.seed, done, tracker)
             asked = _any_rank(stop.is_set(), run)
             due = done % config.checkpoint_every == 0 or done == config.steps or best.step == done

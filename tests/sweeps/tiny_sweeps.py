@@ -95,7 +95,7 @@ def here(name: str, processes: int = 2, minutes: float | None = None, tracking: 
 
 
 def until(name: str, error: float, most: int) -> None:
-    """What `pipelines/sweep.py NAME --here --se ERROR --most-seeds MOST` does."""
+    """What `pipelines/sweep.py NAME --here --se ERROR --most MOST` does."""
     guarded(lambda: run_until(SWEEPS[name], error, most_seeds=most, here=True, processes=2, tracking=False))
 
 
