@@ -214,6 +214,7 @@ def first_of(experiment: Experiment) -> Experiment:
         ({"init.0.parts": {"head": "student.backbone"}}, r"student\.backbone\.weight \(only there\)"),
         ({"init.0.of": "never"}, "student, init.0: no run 'never'"),
         ({"init.0.of.init.0.of": "never"}, "tuned, init.0: no run 'never'"),
+        ({"init.0.of": __file__}, r"is a file; a run is made of it by python pipelines/opengait\.py import CONFIG\.yaml"),
     ],
 )
 def test_misfits_are_one_line_before_anything_is_made(changes: dict, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[type-arg]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -80,6 +81,10 @@ def _people(experiment: Experiment) -> list[str]:
 def _earlier(run: str, where: str) -> tuple[Experiment, list[str]]:
     """Experiment and training people of a run. ValueError if it is not there, or cannot be read."""
     folder = run_named(run)
+    if Path(run).is_file():
+        raise ValueError(
+            f"{where}: {run} is a file; a run is made of it by python pipelines/opengait.py import CONFIG.yaml {run} --out NAME"
+        )
     if not folder.is_dir():
         raise ValueError(f"{where}: no run {run!r} in {home() / 'runs'}, and no folder of that name")
     if not checkpoint.found(folder):
