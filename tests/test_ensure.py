@@ -20,6 +20,7 @@ from gaitlab.runs.code import _read, code_hash
 from gaitlab.runs.folder import read_outcome
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
+from gaitlab.training.transfer import check_people
 from tests.processes import Started
 from tests.training.toys import chain, train
 
@@ -234,6 +235,21 @@ def test_a_classifier_of_other_people_is_refused(at_home: Path, tiny_store: Stor
     whole = replace(tuned, init=(Transfer(of=str(folder), parts=parts("neck")),))
     with pytest.raises(ValueError, match=r"init\.0: neck\.\S+ tells the \d people apart that it was trained with"):
         local(whole, tracking=False)
+
+
+def test_a_classifier_of_other_conditions_is_refused(tiny_store: Store) -> None:
+    """As many, of other names; what does not tell conditions apart is taken."""
+    tuned = first_of(chain(tiny_store.root))
+    assert isinstance(tuned.method, SupervisedConfig)
+    first = replace(tuned, init=(), method=replace(tuned.method, classes=("bag", "clothing")), benchmarks=())
+    other = replace(first, name="other", method=replace(first.method, classes=("bag", "umbrella")))
+    whole = replace(other, init=(Transfer(of=first, parts=parts("neck", "backbone")),))
+    with pytest.raises(
+        ValueError, match=r"init\.0: neck\.\S+ tells bag, clothing apart, here it is to be bag, umbrella; leave that part out"
+    ):
+        check_people(whole)
+    check_people(replace(whole, init=(Transfer(of=first, parts=parts("backbone", "head")),)))
+    check_people(replace(first, init=(Transfer(of=first, parts=parts("neck")),)))
 
 
 def test_a_run_cannot_stand_on_itself(at_home: Path, tiny_store: Store) -> None:

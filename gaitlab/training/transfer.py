@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -56,9 +57,17 @@ def _check_place(here: str, lr_ratio: float, taken: Mapping[str, float], where: 
 
 
 def check_people(experiment: Experiment) -> None:
-    """ValueError if a classifier of people is taken from a network that learnt other people. The data are there by now."""
+    """ValueError if a classifier is taken from a network that learnt other people, or other conditions. The data are there by now."""
     for place, transfer in enumerate(experiment.init):
         where = f"{experiment.name}, init.{place}"
+        if of_conditions := [name for here in transfer.parts.values() for name in _of_conditions(experiment, here)]:
+            source = transfer.of if isinstance(transfer.of, Experiment) else _earlier(transfer.of, where)[0]
+            learnt, asked = source.method.targets(), experiment.method.targets()
+            if learnt != asked:
+                raise ValueError(
+                    f"{where}: {of_conditions[0]} tells {', '.join(learnt) or 'people'} apart, here it is to be {', '.join(asked)}; "
+                    "leave that part out"
+                )
         classifiers = [name for here in transfer.parts.values() for name in _of_people(experiment, here)]
         if not classifiers:
             continue
@@ -95,9 +104,24 @@ def _earlier(run: str, where: str) -> tuple[Experiment, list[str]]:
 
 def _of_people(experiment: Experiment, part: str) -> list[str]:
     """Tensors of a part whose shape depends on the number of training people."""
+    return _unequal(part, *(_shapes_only(experiment, people) for people in (2, 3)))
+
+
+def _of_conditions(experiment: Experiment, part: str) -> list[str]:
+    """Tensors of a part whose shape depends on the number of conditions that are told apart."""
+    method = experiment.method
+    of = {
+        f.name: (*method.targets(), "another") for f in fields(method) if method.targets() and getattr(method, f.name) == method.targets()
+    }
+    more = replace(experiment, method=replace(method, **of))
+    return _unequal(part, _shapes_only(experiment, 2), _shapes_only(more, 2)) if of else []
+
+
+def _unequal(part: str, *networks: nn.Module) -> list[str]:
+    """Tensors of a part that have another shape in the second network than in the first."""
     shapes = []
-    for people in (2, 3):
-        module = part_of(_shapes_only(experiment, people), part)
+    for network in networks:
+        module = part_of(network, part)
         tensors = {} if module is None else module.state_dict()
         shapes.append({f"{part}.{name}" if part else name: tensor.shape for name, tensor in tensors.items()})
     return [name for name, shape in shapes[0].items() if shapes[1][name] != shape]
