@@ -12,7 +12,7 @@ from gaitlab.experiment import Experiment
 from gaitlab.home import home
 from gaitlab.reports.ablation import ablation_result
 from gaitlab.reports.power import Power
-from gaitlab.reports.report import Report, sweep_report
+from gaitlab.reports.report import Report
 from gaitlab.reports.report_files import log_report
 from gaitlab.runs.book import identity_of
 from gaitlab.runs.code import code_hash
@@ -59,13 +59,15 @@ def run_sweep(
     retry: bool = False,
     fresh: bool = False,
     tracking: bool = True,
+    looks: bool = False,
 ) -> tuple[Study, Report | None]:
     """Run what is left of the sweep; returns its study, closed, and what it came to, None where nothing is finished.
 
     here: in `processes` at a time on this machine, for so many minutes at most, without Ray; else on Ray Tune, `concurrency` trials at a
     time, as many as have room now if not given. typed: what was said to `pipelines/sweep.py`, to be told to whoever asks how to go on.
-    retry: failed trials run again. fresh: runs that others have finished are repeated. ValueError, before anything starts, for whatever can
-    be known without training: paths, types, data, parts that do not fit, room, a choice by test identities.
+    looks: whether it is asked at the end if the gains' errors are small enough. retry: failed trials run again. fresh: runs that others
+    have finished are repeated. ValueError, before anything starts, for whatever can be known without training: paths, types, data, parts
+    that do not fit, room, a choice by test identities.
     """
     if processes < 1 or (minutes is not None and minutes <= 0):
         raise ValueError(f"--processes is 1 or more, and --minutes more than 0; they are {processes} and {minutes}")
@@ -116,6 +118,8 @@ def run_sweep(
                 from gaitlab.cluster.sweep import run_on_tune
 
                 run_on_tune(trials, task)
+            if looks and _complete(sweep, study):
+                study.looked(len(sweep.seeds))
             if any(trial.state == "COMPLETE" for trial in study.trials()):
                 content = log_report(sweep, study, parent)
             if whole and tracking and (said := register_winner(study)):
@@ -136,21 +140,27 @@ def run_until(
     """
     if not sweep.rows or not sweep.baseline:
         raise ValueError(f"sweep {sweep.name} has no gain whose error could be {error:g}; --se is for ablations with a baseline")
+    if minutes is not None and minutes <= 0:
+        raise ValueError(f"--minutes is more than 0; it is {minutes:g}")
     if error <= 0 or most_seeds < len(sweep.seeds):
         raise ValueError(f"--se is above 0, and --most {len(sweep.seeds)} or more; they are {error:g} and {most_seeds}")
     end = time.monotonic() + 60 * minutes if minutes else math.inf
     while True:
         left = None if minutes is None else max((end - time.monotonic()) / 60, 1e-3)
-        study, report = run_sweep(sweep, minutes=left, storage=storage, **options)
-        states = {(trial.row, trial.seed): trial.state for trial in study.trials()}
-        if any(states.get((row, seed)) != "COMPLETE" for row in sweep.rows for seed in sweep.seeds):
+        study, report = run_sweep(sweep, minutes=left, storage=storage, looks=True, **options)
+        if not _complete(sweep, study):
             return study, report
-        study.looked(len(sweep.seeds))
         power = Power.of(ablation_result(sweep, study), error)
         print(f"{sweep.name}: {power.text()}", flush=True)
-        if power.reached or len(sweep.seeds) >= most_seeds:
-            return study, sweep_report(sweep, study)
+        if power.reached or len(sweep.seeds) >= most_seeds or time.monotonic() >= end:
+            return study, report
         sweep = replace(sweep, seeds=(*sweep.seeds, max(sweep.seeds) + 1))
+
+
+def _complete(sweep: Sweep, study: Study) -> bool:
+    """Whether every row has all seeds."""
+    states = {(trial.row, trial.seed): trial.state for trial in study.trials()}
+    return all(states.get((row, seed)) == "COMPLETE" for row in sweep.rows for seed in sweep.seeds)
 
 
 def _of_other_code(sweep: Sweep, trial: Trial) -> bool:

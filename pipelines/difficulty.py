@@ -149,7 +149,7 @@ def main() -> None:
     arguments = understood(lambda: tyro.cli(Arguments, description=fitted(__doc__ or "")))
     import_modules(arguments.own)
     learnt_from = FEWER if arguments.preset == "walkers-standard" else silhouettes_of(arguments.preset)
-    own = arguments.preset if arguments.preset in PROTOCOLS else "walkers"
+    own = next((name for name in (arguments.preset, "walkers-lab") if name in PROTOCOLS and arguments.preset.startswith(name)), "walkers")
     p, data = retrieval(arguments.protocol or ("mocap" if arguments.recording else own)), learnt_from
     if arguments.recording:
         recorded = MocapSource(root=str(Path(arguments.recording).expanduser().resolve()), modalities=("silhouette",))
@@ -193,7 +193,7 @@ def of_preset(preset: str) -> tuple[str, str, str]:
 
 GENERATED = """Rank-1 on {people} people never trained on, {views} views, protocol {protocol}. Cross view is the mean over pairs of
 different views. Cues are nearest neighbours of one quantity of the walk, taken from the generator's books, and of the mean width of a
-silhouette; the generator's truth is all of them, with the body's proportions, girths and the whole motion, weighed by discriminants.
+silhouette; the generator's truth is pace with the body's proportions, girths and the whole motion, weighed by discriminants.
 {learnt}. Data {data}."""
 RECORDED = (
     "walkers-to-mocap",

@@ -114,7 +114,7 @@ def _check_shards(store: Store) -> Report:
         index = pd.concat(frames)
         report.problems += [f"duplicate walk {key}" for key in index["key"][index["key"].duplicated()]]
         report.counts = _counts(index, looks)
-        if not report.problems and data_hash(index["checksum"]) != store.hash:
+        if not report.problems and data_hash(index["checksum"], store.manifest["modalities"]) != store.hash:
             report.problems.append("the manifest is of other walks than the shards: their hashes differ")
     _judge(looks, report)
     for m, facts in store.manifest["modalities"].items():

@@ -189,7 +189,7 @@ def _manifest(source: SourceConfig, walks: Sequence[Walk], infos: Sequence[Shard
     return {
         "schema": VERSION,
         "dataset": source.name,
-        "hash": data_hash(checksum for info in infos for checksum in info.checksums),
+        "hash": data_hash((checksum for info in infos for checksum in info.checksums), modalities),
         "walks": len(walks),
         "splits": splits,
         "modalities": modalities,

@@ -53,15 +53,15 @@ class JoinedStore(Store):
 
     def _facts(self, modality: str) -> dict[str, Any]:
         there = [(part, part.manifest["modalities"][modality]) for part in self.parts if modality in part.modalities]
-        first, facts = there[0]
+        (first, facts), rates = there[0], {other.get("fps") for _, other in there}
         for part, other in there:
-            for what in ("shape", "fps"):
-                if other.get(what) != facts.get(what):
-                    raise ValueError(
-                        f"{modality} frames of {first.root.name} have {what} {facts.get(what)}, those of {part.root.name} "
-                        f"{other.get(what)}; data sets are joined where they agree: ingest one of them again"
-                    )
-        return {**facts, "packed": all(other["packed"] for _, other in there)}
+            if other["shape"] != facts["shape"]:
+                raise ValueError(
+                    f"{modality} frames of {first.root.name} are {facts['shape']}, those of {part.root.name} {other['shape']}; "
+                    "data sets are joined where they agree: ingest one of them again"
+                )
+        known = {"fps": facts["fps"]} if len(rates) == 1 and None not in rates else {}  # else clips that follow take equal numbers only
+        return {"shape": facts["shape"], "packed": all(other["packed"] for _, other in there), **known}
 
 
 class _Rows:

@@ -14,7 +14,7 @@ row groups, and shards are named in that order, so the rows of all shards one af
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,12 @@ def shard_schema(modalities: Iterable[str]) -> pa.Schema:
     return pa.schema(fields, metadata={"gaitlab.schema": str(VERSION)})
 
 
-def data_hash(checksums: Iterable[str]) -> str:
-    """Name of a data set's content: 32 hex digits of the walks' checksums, whatever their order and division into files."""
-    return hashlib.sha256("\n".join([f"schema {VERSION}", *sorted(checksums)]).encode()).hexdigest()[:32]
+def data_hash(checksums: Iterable[str], modalities: Mapping[str, Mapping[str, Any]]) -> str:
+    """Name of a data set's content: 32 hex digits of the walks' checksums, whatever their order and division into files, and of the rates
+    of its modalities where these differ, since they decide which frames are of one moment. modalities: the manifest's."""
+    rates = {modality: facts["fps"] for modality, facts in modalities.items() if "fps" in facts}
+    paired = [f"{modality} {rate:g} fps" for modality, rate in sorted(rates.items())] if len(set(rates.values())) > 1 else []
+    return hashlib.sha256("\n".join([f"schema {VERSION}", *paired, *sorted(checksums)]).encode()).hexdigest()[:32]
 
 
 def read_manifest(root: Path) -> dict[str, Any]:

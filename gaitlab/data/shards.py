@@ -34,7 +34,7 @@ class DataConfig(Config):
     more: tuple[str, ...] = field(default=(), metadata=FREE)
     """Folders of further shards whose training walks are learnt from as well; tests stay with those of `root`."""
     feed: Literal["local", "ray"] = field(default="local", metadata=FREE)
-    """local: node-local memory map; ray: subjects packed as rows in Ray's object store, for data larger than a node."""
+    """local: node-local memory map; ray: blocks of walks in Ray's object store, for data larger than a node."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "subjects_per_batch", "walks_per_subject")
@@ -73,7 +73,7 @@ def open_data(data: DataConfig, *, run: ShardMap | None = None) -> Store:
     return Store(folder)
 
 
-def open_training(data: DataConfig, *, run: ShardMap | None = None) -> Store:
-    """What is learnt from: the store of `data`, joined with its `more`. Errors as of `open_data`, and for sets that do not join."""
-    first = open_data(data, run=run)
+def open_training(data: DataConfig, *, run: ShardMap | None = None, first: Store | None = None) -> Store:
+    """What is learnt from: the store of `data` (`first`, if it is open), joined with its `more`. ValueError for sets that do not join."""
+    first = first or open_data(data, run=run)
     return JoinedStore([first, *(open_data(replace(data, root=root, make=None)) for root in data.more)]) if data.more else first

@@ -246,13 +246,14 @@ def of_split(index: pd.DataFrame, split: str, name: str) -> np.ndarray:
 def galleries(index: pd.DataFrame, protocol: RetrievalRules) -> list[np.ndarray]:
     """int64 rows of the people of each gallery that is a test by itself; one, unless the protocol says of how many `people` it is."""
     rows = of_split(index, protocol.split, protocol.name)
-    subject = index["subject"].to_numpy(dtype=str)[rows]
-    names = np.unique(subject[subject != ""])
-    if protocol.people is None or len(names) < 2 * protocol.people:
-        kept = names[: protocol.people] if protocol.people else names
-        return [rows[np.isin(subject, kept) | (subject == "")] if protocol.people else rows]
-    number = np.searchsorted(names, subject) // protocol.people
-    return [rows[(number == i) & (subject != "")] for i in range(len(names) // protocol.people)]
+    if protocol.people is None:
+        return [rows]
+    walks, subject = index.iloc[rows], index["subject"].to_numpy(dtype=str)[rows]
+    sets = [protocol.gallery] if isinstance(protocol.gallery, Where) else [*protocol.gallery.values()]
+    asked = np.logical_or.reduce([where.mask(walks) for where in (*sets, *protocol.probes.values())])
+    names = np.unique(subject[asked & (subject != "")])
+    whole = max(1, len(names) // protocol.people)
+    return [rows[np.isin(subject, names[i * protocol.people : (i + 1) * protocol.people])] for i in range(whole)]
 
 
 def found(walks: pd.DataFrame, where: Where, what: str) -> np.ndarray:

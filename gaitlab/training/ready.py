@@ -16,7 +16,7 @@ from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.training.benchmark import check
-from gaitlab.training.transfer import check_people
+from gaitlab.training.transfer import check_people, of_people
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +51,13 @@ def prepare(experiment: Experiment, world: int = 1, *, resume: bool = False, ing
     by_loss = experiment.validation == "loss"
     if by_loss and data.draw != "walks":
         raise ValueError("--validation loss is for learning without labels (--data.draw walks); others take a protocol")
+    if by_loss and (known := of_people(experiment)):
+        raise ValueError(f"--validation loss: {known[0]} tells the training people apart, not others; give a protocol")
     if judge and not judge.scored:
         raise ValueError(f"protocol {judge.name} makes a file and no score; --validation takes one that scores, e.g. walkers@validation")
     store = open_data(data, run=ingest)
     tests = tuple((open_data(other, run=ingest) if other else store, p) for other, p in named)
-    training = open_training(data, run=ingest)
+    training = open_training(data, run=ingest, first=store)
     clips = experiment.method.clips()
     for split in ("train", "validation") if by_loss else ("train",):
         people = learners(training, clips, split)

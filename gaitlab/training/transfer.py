@@ -68,7 +68,7 @@ def check_people(experiment: Experiment) -> None:
                     f"{where}: {of_conditions[0]} tells {', '.join(learnt) or 'people'} apart, here it is to be {', '.join(asked)}; "
                     "leave that part out"
                 )
-        classifiers = [name for here in transfer.parts.values() for name in _of_people(experiment, here)]
+        classifiers = [name for here in transfer.parts.values() for name in of_people(experiment, here)]
         if not classifiers:
             continue
         ours = _people(experiment)
@@ -102,7 +102,7 @@ def _earlier(run: str, where: str) -> tuple[Experiment, list[str]]:
     return stored_experiment(json.loads(state["config"]), folder), list(state["subjects"])
 
 
-def _of_people(experiment: Experiment, part: str) -> list[str]:
+def of_people(experiment: Experiment, part: str = "") -> list[str]:
     """Tensors of a part whose shape depends on the number of training people."""
     return _unequal(part, *(_shapes_only(experiment, people) for people in (2, 3)))
 

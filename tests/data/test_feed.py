@@ -317,6 +317,11 @@ class TwoClocks(Noise):
         return "clocks"
 
 
+class Slower(TwoClocks):
+    def frame_rates(self) -> dict[str, float]:
+        return {"silhouette": 25.0, "range": 10.0}
+
+
 def test_clips_of_two_clocks_show_the_same_moments(tmp_path: Path) -> None:
     store = ingest(TwoClocks(), tmp_path / "shards", progress=False)
     assert store.manifest["modalities"]["range"] == {"shape": [1, 64, 64], "packed": False, "frames": 16 * 35, "fps": 10.0}
@@ -332,6 +337,8 @@ def test_clips_of_two_clocks_show_the_same_moments(tmp_path: Path) -> None:
     assert whole.lengths["lidar"].tolist() == whole.lengths["camera"].tolist() == [45, 46, 47]
     assert (whole.clips["lidar"][0, :45, 0, 0, 0] * 255).round().tolist() == [min(round(i / 3), 15) for i in range(45)]
 
+    slower = ingest(Slower(), tmp_path / "slower", progress=False)
+    assert slower.hash != store.hash, "the same frames, paired otherwise"
     torn = ingest(TwoClocks(torn=True), tmp_path / "torn", progress=False)
     with pytest.raises(ValueError, match=r"1 walks have silhouette and range frames of unequal time, .*: 135 \(30 a second\) and 16 \(10 "):
         Feed(torn, clips, p=4, k=3, seed=1)

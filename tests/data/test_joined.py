@@ -74,14 +74,26 @@ def test_it_travels_and_has_one_hash(parts: list[Store]) -> None:
 def test_what_does_not_join_is_said(parts: list[Store], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="data sets noise, noise hold the same walks"):
         JoinedStore([parts[0], parts[0]])
-    other = ingest(Fast(), tmp_path / "fast", progress=False)
-    with pytest.raises(ValueError, match=r"silhouette frames of noise have fps None, those of fast 30\.0"):
-        JoinedStore([parts[0], other])
+    small = ingest(Small(), tmp_path / "small", progress=False)
+    with pytest.raises(ValueError, match=r"silhouette frames of noise are \[1, 64, 64\], those of small \[1, 32, 32\]"):
+        JoinedStore([parts[0], small])
+
+
+def test_rates_are_known_where_all_agree(parts: list[Store], tmp_path: Path) -> None:
+    fast = ingest(Fast(), tmp_path / "fast", progress=False)
+    assert "fps" not in JoinedStore([parts[0], fast]).manifest["modalities"]["silhouette"]
+    again = ingest(Fast(subjects=3), tmp_path / "again", progress=False)
+    assert JoinedStore([fast, again]).manifest["modalities"]["silhouette"]["fps"] == 30
 
 
 class Fast(Grey):
     def frame_rates(self) -> dict[str, float]:
         return {"silhouette": 30.0}
+
+
+class Small(Grey):
+    def load(self, walk: Walk) -> dict[str, np.ndarray]:
+        return {"silhouette": super().load(walk)["silhouette"][:, :32, :32]}
 
 
 def test_an_experiment_learns_from_both_and_is_tested_on_the_first(tiny_store: Store, tmp_path: Path) -> None:

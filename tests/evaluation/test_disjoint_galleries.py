@@ -9,7 +9,7 @@ import pytest
 from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.open_set import COLUMNS
-from gaitlab.evaluation.protocol import select
+from gaitlab.evaluation.protocol import galleries, select
 from gaitlab.evaluation.protocols import CASIA_B, PROTOCOLS, WALKERS_LAB, WALKERS_OPEN
 from tests.evaluation.galleries import casia, noise, perfect, walkers
 
@@ -57,6 +57,16 @@ def test_fewer_people_are_one_gallery_and_a_split_has_its_own() -> None:
     assert len(select(frame, replace(LAB, split="validation")).gallery) == 2 * 4 * 3
     with pytest.raises(ValueError, match="a gallery has two people or more"):
         replace(LAB, people=1)
+
+
+def test_who_has_no_walk_that_is_used_counts_for_no_gallery() -> None:
+    frame = casia(11)
+    frame.loc[frame["subject"] == "002", "conditions"] = frame["conditions"].map(lambda _: ("umbrella",))[frame["subject"] == "002"]
+    rows = np.sort(np.concatenate(galleries(frame, LAB)))
+    assert set(frame["subject"].iloc[rows]) == {f"{i:03d}" for i in range(11)} - {"002"}
+    used = frame.iloc[np.union1d(select(frame, LAB).gallery, select(frame, LAB).probes)]
+    for again, before in zip(galleries(used, LAB), galleries(frame, LAB), strict=True):
+        assert set(used["subject"].iloc[again]) == set(frame["subject"].iloc[before])
 
 
 def test_an_open_set_in_galleries() -> None:

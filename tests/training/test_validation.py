@@ -74,6 +74,9 @@ def test_who_cannot_be_judged_by_a_loss(tiny_store: Store) -> None:
     student = replace(chain(tiny_store.root), validation="loss", init=())
     with pytest.raises(ValueError, match=r"^--validation loss is for learning without labels \(--data.draw walks\)"):
         prepare(student)
+    people = replace(student, data=replace(student.data, draw="walks"))
+    with pytest.raises(ValueError, match=r"^--validation loss: student\.neck\.\S+ tells the training people apart"):
+        prepare(people)
     sweep = Sweep(name="s", base=pretraining(tiny_store.root), space={"optim.lr": Choice(values=(0.1, 0.2))}, trials=2)
     with pytest.raises(ValueError, match="sweep s chooses by a protocol, not by a loss"):
         list(experiments(sweep))
