@@ -16,9 +16,15 @@ from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.types import Augment, ClipSpec
 from gaitlab.walkers.presets import CLOTHES, STANDARD, WILD
+from gaitlab.walkers.source import Generated
 
-SILHOUETTES = DataConfig(root="walkers-standard-silhouettes", make=replace(STANDARD, modalities=("silhouette",)))
-"""The silhouettes of `walkers-standard`, bit for bit; generated in a quarter of the time."""
+
+def silhouettes(people: Generated) -> DataConfig:
+    """The silhouettes of a preset, bit for bit; generated in a quarter of the time."""
+    return DataConfig(root=f"{people.name}-silhouettes", make=replace(people, modalities=("silhouette",)))
+
+
+SILHOUETTES = silhouettes(STANDARD)
 
 FEWER = DataConfig(
     root="walkers-fewer-silhouettes", make=replace(STANDARD, train_subjects=200, validation_subjects=20, modalities=("silhouette",))

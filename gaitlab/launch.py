@@ -131,7 +131,7 @@ def run_sweep(
 
 
 def run_until(
-    sweep: Sweep, error: float, *, most_seeds: int = 16, minutes: float | None = None, storage: str | None = None, **options: Any
+    sweep: Sweep, error: float, *, most_seeds: int = 16, minutes: float | None = None, **options: Any
 ) -> tuple[Study, Report | None]:
     """`run_sweep` with one more seed at a time until the standard error of every gain is at most `error` points.
 
@@ -147,7 +147,7 @@ def run_until(
     end = time.monotonic() + 60 * minutes if minutes else math.inf
     while True:
         left = None if minutes is None else max((end - time.monotonic()) / 60, 1e-3)
-        study, report = run_sweep(sweep, minutes=left, storage=storage, looks=True, **options)
+        study, report = run_sweep(sweep, minutes=left, looks=True, **options)
         if not _complete(sweep, study):
             return study, report
         power = Power.of(ablation_result(sweep, study), error)

@@ -7,7 +7,7 @@ python pipelines/difficulty.py RUN RUN ... --preset walkers-lab
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from experiments.walkers import FEWER
+from experiments.walkers import FEWER, silhouettes
 from gaitlab.command import Own, understood
 from gaitlab.config import nearest
 from gaitlab.data.shards import DataConfig, open_data
@@ -182,7 +182,7 @@ def silhouettes_of(preset: str) -> DataConfig:
     """Data of a preset without its other modalities, where experiments look for them."""
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}{nearest(preset, PRESETS)}")
-    return DataConfig(root=f"{preset}-silhouettes", make=replace(PRESETS[preset], modalities=("silhouette",)))
+    return silhouettes(PRESETS[preset])
 
 
 def of_preset(preset: str) -> tuple[str, str, str]:

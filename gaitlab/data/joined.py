@@ -17,7 +17,7 @@ class JoinedStore(Store):
 
     def __init__(self, parts: Sequence[Store]) -> None:
         """ValueError if two hold the same walks, or a modality in other sizes."""
-        self.parts = list(parts)
+        self._parts = list(parts)
         self.root = self.parts[0].root
         if len({part.hash for part in self.parts}) < len(self.parts):
             raise ValueError(f"two of the data sets {', '.join(part.root.name for part in self.parts)} hold the same walks; name each once")
@@ -27,6 +27,10 @@ class JoinedStore(Store):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JoinedStore, (self.parts,)
+
+    @property
+    def parts(self) -> list[Store]:
+        return self._parts
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -45,11 +49,11 @@ class JoinedStore(Store):
         return pd.concat(frames, ignore_index=True)
 
     def frames(self, modality: str) -> FrameMap:
-        maps = [part.frames(modality) if modality in part.modalities else None for part in self.parts]
+        maps = [part.frames(modality) for part in self.parts if modality in part.modalities]
         facts = self.manifest["modalities"][modality]
         shape, packed = tuple(facts["shape"]), facts["packed"]
         counts = self.index[f"{modality}_frames"].to_numpy(np.int64)
-        return FrameMap(_Rows([m for m in maps if m], shape, packed), np.r_[0, np.cumsum(counts)], shape, packed)  # type: ignore[arg-type]
+        return FrameMap(_Rows(maps, shape, packed), np.r_[0, np.cumsum(counts)], shape, packed)  # type: ignore[arg-type]
 
     def _facts(self, modality: str) -> dict[str, Any]:
         there = [(part, part.manifest["modalities"][modality]) for part in self.parts if modality in part.modalities]

@@ -62,12 +62,14 @@ class Store:
         self.modalities: list[str] = sorted(self.manifest["modalities"])
         self._cache = Path(cache) if cache is not None else None
 
-        self.parts: list[Store] = [self]
-        """The data sets that it is of; several in `gaitlab.data.joined`."""
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to another process, it is opened anew there."""
         return partial(Store, cache=self._cache), (self.root,)
+
+    @property
+    def parts(self) -> "list[Store]":
+        """The data sets that it is of; several in `gaitlab.data.joined`."""
+        return [self]
 
     @cached_property
     def index(self) -> pd.DataFrame:

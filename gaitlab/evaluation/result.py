@@ -63,39 +63,50 @@ def merged(results: Sequence[Result], protocol: RetrievalRules, chosen: Selectio
         protocol=protocol.name,
         headline=headline,
         table=with_mean(pd.concat([result.table for result in results]), protocol, chosen),
-        cmc=np.mean([result.cmc for result in counted], axis=0),
         matrices={name: matrix for result in results for name, matrix in result.matrices.items()},
         rankings=pd.concat([r.rankings.assign(set=name) for name, r in zip(names, results, strict=True)], ignore_index=True),
-        positives=np.concatenate([result.positives for result in results]),
-        negatives=np.concatenate([result.negatives for result in results]),
-        subjects=_pooled([result.subjects for result in counted]),
-        curves={kind: np.mean([result.curves[kind] for result in counted], axis=0) for kind in counted[0].curves},
+        **_samples(results),
+        **_means(counted),
     )
 
 
 def averaged(results: Sequence[Result], rows: Sequence[np.ndarray]) -> Result:
     """One result of a protocol's disjoint galleries, means over them; rows: of the index, that each was given."""
     first = results[0]
-    views = {name: [result.matrices[name] for result in results if name in result.matrices] for name in first.matrices}
     return Result(
         protocol=first.protocol,
         headline=first.headline,
         table=mean_table([result.table for result in results]),
-        cmc=np.mean([result.cmc for result in results], axis=0),
-        matrices={name: sum(of[1:], of[0]) / len(of) for name, of in views.items()},
+        matrices={name: _mean([result.matrices[name] for result in results if name in result.matrices]) for name in first.matrices},
         rankings=pd.concat(
             [result.rankings.assign(row=own[result.rankings["row"]]) for result, own in zip(results, rows, strict=True)], ignore_index=True
         ),
-        positives=np.concatenate([result.positives for result in results]),
-        negatives=np.concatenate([result.negatives for result in results]),
-        subjects=_pooled([result.subjects for result in results]),
-        curves={kind: np.mean([result.curves[kind] for result in results], axis=0) for kind in first.curves},
+        **_samples(results),
+        **_means(results),
     )
+
+
+def _samples(results: Sequence[Result]) -> dict[str, Any]:
+    """Distances of all."""
+    return {kind: np.concatenate([getattr(result, kind) for result in results]) for kind in ("positives", "negatives")}
+
+
+def _means(results: Sequence[Result]) -> dict[str, Any]:
+    """What counts alike of each."""
+    return {
+        "cmc": np.mean([result.cmc for result in results], axis=0),
+        "subjects": _pooled([result.subjects for result in results]),
+        "curves": {kind: np.mean([result.curves[kind] for result in results], axis=0) for kind in results[0].curves},
+    }
+
+
+def _mean(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return sum(frames[1:], frames[0]) / len(frames)
 
 
 def mean_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Of disjoint galleries: percentages and the size of a gallery are means, other counts are sums."""
-    table = sum(tables[1:], tables[0]) / len(tables)
+    table = _mean(tables)
     for column in (column for column in COUNTS if column in table):
         table[column] = (table[column] * (1 if column == "gallery" else len(tables))).round().astype(int)
     return table

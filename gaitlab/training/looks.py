@@ -3,12 +3,12 @@
 from functools import partial
 
 import pandas as pd
-import torch
 
 from gaitlab.evaluation.looks import curves_figure, look_figure, look_film
 from gaitlab.method import Method
 from gaitlab.rng import Rng
 from gaitlab.training.border import Tracker
+from gaitlab.training.evaluating import evaluating
 from gaitlab.types import Batch, Curves, Facts
 
 
@@ -17,13 +17,8 @@ def look(method: Method, batch: Batch, seed: int, step: int, tracker: Tracker) -
 
     Weights, gradients, batch norm's statistics and the generators of the run stay as they are: its draws are of (seed, step).
     """
-    training = method.training
-    method.eval()  # running statistics are used and left alone, and no other rank is asked for its own
-    try:
-        with torch.no_grad():
-            looks = method.look(batch, Rng(seed, step, range(len(batch)), batch.subject.device))
-    finally:
-        method.train(training)
+    with evaluating(method):  # so that no other rank is asked for its statistics
+        looks = method.look(batch, Rng(seed, step, range(len(batch)), batch.subject.device))
     for name, seen in looks.items():
         kept, title = f"{name}-{step:06d}", f"{name.capitalize()}, step {step}"
         if isinstance(seen, Facts):

@@ -109,12 +109,11 @@ def of_people(experiment: Experiment, part: str = "") -> list[str]:
 
 def _of_conditions(experiment: Experiment, part: str) -> list[str]:
     """Tensors of a part whose shape depends on the number of conditions that are told apart."""
-    method = experiment.method
-    of = {
-        f.name: (*method.targets(), "another") for f in fields(method) if method.targets() and getattr(method, f.name) == method.targets()
-    }
-    more = replace(experiment, method=replace(method, **of))
-    return _unequal(part, _shapes_only(experiment, 2), _shapes_only(more, 2)) if of else []
+    method, targets = experiment.method, experiment.method.targets()
+    if not targets:
+        return []
+    more = {field.name: (*targets, "another") for field in fields(method) if getattr(method, field.name) == targets}
+    return _unequal(part, _shapes_only(experiment, 2), _shapes_only(replace(experiment, method=replace(method, **more)), 2))
 
 
 def _unequal(part: str, *networks: nn.Module) -> list[str]:

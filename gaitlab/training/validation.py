@@ -1,13 +1,12 @@
 """How good a network is in the midst of training: by a protocol on people set aside, or by its own loss on their walks."""
 
-import torch
-
 from gaitlab.data.feed import Feed, FeedMaker
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.training.batches import make_feed
 from gaitlab.training.benchmark import score
 from gaitlab.training.border import Run
+from gaitlab.training.evaluating import evaluating
 from gaitlab.training.loop import Validation, step_rng
 from gaitlab.training.ready import Ready
 
@@ -28,16 +27,12 @@ def validation_of(ready: Ready, run: Run, blocks: FeedMaker | None = None) -> Va
 
 def held_out_loss(experiment: Experiment, network: Method, feed: Feed, run: Run) -> float:
     """Mean objective on the same batches with the same random numbers every time; on every rank the same."""
-    training, batch = network.training, experiment.batch_size
+    batch = experiment.batch_size
     places = range(run.rank, batch, run.world)
-    network.eval()
-    try:
-        with torch.no_grad():
-            losses = [
-                float(network.losses(feed.batch(i, run.device), step_rng(experiment.seed, i, places, run.device)).total())
-                for i in range(min(HELD_OUT, -(-feed.walks // batch)))
-            ]
-    finally:
-        network.train(training)
+    with evaluating(network):
+        losses = [
+            float(network.losses(feed.batch(i, run.device), step_rng(experiment.seed, i, places, run.device)).total())
+            for i in range(min(HELD_OUT, -(-feed.walks // batch)))
+        ]
     of_ranks = run.gather(sum(losses) / len(losses))
     return sum(of_ranks) / len(of_ranks)
