@@ -18,7 +18,7 @@ from gaitlab.data.source import Walk
 from gaitlab.data.store import Store
 from gaitlab.types import Batch, ClipSpec
 from tests.cluster.cluster import Cluster
-from tests.data.test_feed import CLIPS, CPU, SENSED, Noise, Sensors, same
+from tests.data.noise import CLIPS, CPU, SENSED, Noise, Sensors, same
 
 pytestmark = pytest.mark.cluster
 SHARE = {"p": 4, "k": 3, "seed": 9}

@@ -14,9 +14,9 @@ from gaitlab.data.clips import frame_numbers
 from gaitlab.data.draws import generator
 from gaitlab.data.feed import Drawn, Feed, LocalFrames, ahead, clip_pixels, whole_walks
 from gaitlab.data.ingest import ingest
-from gaitlab.data.skeletons import maps, pack
+from gaitlab.data.skeletons import maps
 from gaitlab.data.skeletons import unpack as unpack_joints
-from gaitlab.data.source import SourceConfig, Walk
+from gaitlab.data.source import Walk
 from gaitlab.data.store import Store
 from gaitlab.data.unpack import Layout, columns, unpack, unpack_by_shifts
 from gaitlab.data.vectors import pack as pack_vectors
@@ -25,89 +25,7 @@ from gaitlab.rng import Rng
 from gaitlab.training.embed import embed
 from gaitlab.training.run import LocalRun
 from gaitlab.types import Augment, Batch, ClipSpec
-
-CPU = torch.device("cpu")
-GAIT = ClipSpec(frames=6)
-CLIPS = {
-    "gait": GAIT,
-    "other": ClipSpec(frames=(3, 8), order="ordered", augment=Augment(perspective=0.5, rotate=0.5, flip=0.5)),
-    "depth": ClipSpec(modality="depth", frames=5, order="consecutive", width=None, augment=Augment(affine=0.5, erase=0.5)),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Noise(SourceConfig):
-    """Binary silhouettes and 8-bit depth maps that are nothing but noise; the last subject is for testing."""
-
-    name: str = "noise"
-    subjects: int = 7
-    walks_each: int = 5
-    without_depth: str = ""
-
-    def walks(self) -> list[Walk]:
-        return [
-            Walk(subject=f"s{s}", view=f"{v:03d}", split="test" if s == self.subjects - 1 else "train", source=f"{s}/{v}")
-            for s in range(self.subjects)
-            for v in range(self.walks_each)
-        ]
-
-    def load(self, walk: Walk) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng(list(walk.key.encode()))
-        frames = int(rng.integers(2, 13))
-        out = {"silhouette": (rng.random((frames, 64, 64)) > 0.5).astype(np.uint8) * np.uint8(255)}
-        if walk.key != self.without_depth:
-            out["depth"] = rng.integers(0, 256, (frames, 3, 16, 12), dtype=np.uint8)
-        return out
-
-    def checksum(self) -> str:
-        return f"noise{self.subjects}{self.walks_each}{self.without_depth}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sensors(Noise):
-    """Silhouettes, range views and packed joints, some not detected, of the same instants; maps only where they are asked for."""
-
-    name: str = "sensors"
-    stored_maps: bool = False
-
-    def load(self, walk: Walk) -> dict[str, np.ndarray]:
-        silhouette = super().load(walk)["silhouette"]
-        rng, frames = np.random.default_rng(list(walk.key.encode())), len(silhouette)
-        joints = rng.uniform((60, 20, 0.1), (140, 220, 1), (frames, 17, 3))
-        joints[rng.random((frames, 17)) < 0.1] = 0
-        out = {"silhouette": silhouette, "range": rng.integers(0, 256, (frames, 64, 64), dtype=np.uint8), "joints": pack(joints)}
-        return out | ({"skeleton": rng.integers(0, 256, (frames, 2, 64, 64), dtype=np.uint8)} if self.stored_maps else {})
-
-    def checksum(self) -> str:
-        return f"sensors{self.stored_maps}"
-
-
-SENSED = {
-    "silhouette": ClipSpec(frames=5, order="ordered", augment=Augment(perspective=0.5, flip=0.5)),
-    "range": ClipSpec(modality="range", frames=(2, 6), width=None),
-    "skeleton": ClipSpec(modality="skeleton", frames=(3, 8), order="ordered", augment=Augment(rotate=0.5, flip=0.5, erase=0.3)),
-}
-"""What methods with several modalities ask for, side by side."""
-
-
-@pytest.fixture(scope="module")
-def sensors(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    folder = tmp_path_factory.mktemp("sensors")
-    return Store(ingest(Sensors(), folder / "shards", progress=False).root, cache=folder / "cache")
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    folder = tmp_path_factory.mktemp("noise")
-    return Store(ingest(Noise(), folder / "shards", progress=False).root, cache=folder / "cache")
-
-
-def same(a: Batch, b: Batch) -> bool:
-    return (
-        torch.equal(a.rows, b.rows)
-        and torch.equal(a.subject, b.subject)
-        and all(torch.equal(a.clips[role], b.clips[role]) and torch.equal(a.lengths[role], b.lengths[role]) for role in a.clips)
-    )
+from tests.data.noise import CLIPS, CPU, GAIT, SENSED, Noise, Sensors, same
 
 
 def test_a_batch_is_what_a_loop_over_its_frames_gives(store: Store) -> None:
@@ -207,33 +125,6 @@ def test_drawn_by_walks_every_training_walk_comes_once_per_epoch(store: Store) -
     assert torch.equal(torch.stack([half.rows for half in halves], 1).flatten(), seen[1].rows)
 
 
-@pytest.mark.parametrize("frames", [5, (2, 6)])
-def test_a_clip_that_follows_another_has_its_frames_and_transforms(sensors: Store, frames: int | tuple[int, int]) -> None:
-    """The same modality twice is the same clip twice; another modality shows the frames and the transforms that it would show alone."""
-    lead = ClipSpec(frames=frames, order="ordered", width=44, augment=Augment(perspective=0.5, flip=0.5, rotate=0.5, erase=0.5))
-    twin, range_view = replace(lead, follows="gait"), replace(lead, modality="range", follows="gait")
-    batch = Feed(sensors, {"other": GAIT, "gait": lead, "twin": twin, "range": range_view}, p=4, k=3, seed=2).batch(1, CPU)
-    assert torch.equal(batch.clips["gait"], batch.clips["twin"])
-    assert torch.equal(batch.lengths["gait"], batch.lengths["range"])
-    alone = Feed(sensors, {"other": GAIT, "range": replace(lead, modality="range")}, p=4, k=3, seed=2).batch(1, CPU)
-    assert torch.equal(batch.clips["range"], alone.clips["range"])  # the stream of clip number 1, whatever its modality
-
-
-def test_a_clip_can_follow_only_one_before_it_of_as_many_frames(store: Store, sensors: Store) -> None:
-    follower = replace(GAIT, modality="range", follows="gait")
-    with pytest.raises(ValueError, match=r"clip 'range' follows 'gait', which is none of the clips before it \(\)"):
-        Feed(sensors, {"range": follower, "gait": GAIT}, p=2, k=2, seed=0)
-    frames = sensors.index.columns.get_loc("range_frames")
-    sensors.index.iloc[2, frames] += 1
-    try:
-        with pytest.raises(
-            ValueError, match=f"1 walks have silhouette and range frames of unequal time, .*{sensors.index['key'].iloc[2]}.*--fps"
-        ):
-            Feed(sensors, {"gait": GAIT, "range": follower}, p=2, k=2, seed=0)
-    finally:
-        sensors.index.iloc[2, frames] -= 1
-
-
 @dataclass(frozen=True, kw_only=True)
 class Bodies(Noise):
     """Silhouettes and vectors of three numbers; even walks are healthy, odd ones ill."""
@@ -280,68 +171,6 @@ def test_targets_are_numbers_of_conditions(bodies: Store, store: Store) -> None:
     assert Feed(bodies, {"gait": GAIT}, p=4, k=3, seed=2).batch(0, CPU).target is None
     with pytest.raises(ValueError, match=r"are not of just one of healthy, dead; .* the data have healthy, ill"):
         Feed(bodies, {"gait": GAIT}, p=4, k=3, seed=2, targets=("healthy", "dead"))
-
-
-def test_a_walk_that_lacks_a_clip_is_left_out_of_training_and_named_in_a_test(tmp_path: Path) -> None:
-    source = Noise(subjects=3, walks_each=3, without_depth="s1/-/-/-/002")
-    store = Store(ingest(source, tmp_path / "shards", progress=False).root, cache=tmp_path / "cache")
-    lacking = int(np.flatnonzero(store.index["key"] == "s1/-/-/-/002")[0])
-    assert (Feed(store, {"gait": GAIT}, p=2, k=2, seed=0).walks, Feed(store, {"gait": GAIT}, p=2, k=2, seed=0).left_out) == (6, 0)
-    feed = Feed(store, CLIPS, p=2, k=2, seed=0)
-    assert (feed.walks, feed.left_out) == (5, 1)
-    assert {int(row) for step in range(40) for row in feed.batch(step, CPU).rows} == {*range(6)} - {lacking}
-    with pytest.raises(ValueError, match="1 walks have no depth frames, the first is 's1/-/-/-/002'"):
-        whole_walks(store, np.arange(6), CLIPS, CPU)
-    index = store.index
-    index.loc[index["split"] == "train", "depth_frames"] = 0
-    with pytest.raises(ValueError, match=r"^no train walk of shards has silhouette and depth frames"):
-        Feed(store, CLIPS, p=2, k=2, seed=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TwoClocks(Noise):
-    """Silhouettes 30 times a second and range views 10 times; a pixel is the frame's number. torn: one walk is longer for the camera."""
-
-    name: str = "two-clocks"
-    torn: bool = False
-
-    def load(self, walk: Walk) -> dict[str, np.ndarray]:
-        frames = 45 + int(walk.view) + 90 * (self.torn and walk.key == self.walks()[0].key)
-        number = np.arange(frames, dtype=np.uint8)[:, None, None]
-        return {"silhouette": np.broadcast_to(number, (frames, 64, 64)).copy(), "range": np.broadcast_to(number[:16], (16, 64, 64)).copy()}
-
-    def frame_rates(self) -> dict[str, float]:
-        return {"silhouette": 30.0, "range": 10.0}
-
-    def checksum(self) -> str:
-        return "clocks"
-
-
-class Slower(TwoClocks):
-    def frame_rates(self) -> dict[str, float]:
-        return {"silhouette": 25.0, "range": 10.0}
-
-
-def test_clips_of_two_clocks_show_the_same_moments(tmp_path: Path) -> None:
-    store = ingest(TwoClocks(), tmp_path / "shards", progress=False)
-    assert store.manifest["modalities"]["range"] == {"shape": [1, 64, 64], "packed": False, "frames": 16 * 35, "fps": 10.0}
-    spec = ClipSpec(frames=(4, 9), order="ordered", skip=20)
-    clips = {"camera": spec, "lidar": replace(spec, modality="range", follows="camera")}
-    batch = Feed(store, clips, p=4, k=3, seed=1).batch(0, CPU)
-    camera, lidar = ((batch.clips[role][:, :, 0, 0, 0] * 255).round() for role in clips)
-    inside = torch.arange(camera.shape[1]) < batch.lengths["lidar"][:, None]
-    assert torch.equal(lidar[inside], (camera[inside] / 3).round().clamp(max=15))
-    assert camera.max() > 20
-    assert (lidar[~inside] == 0).all()
-    whole = whole_walks(store, np.arange(3), clips, CPU)
-    assert whole.lengths["lidar"].tolist() == whole.lengths["camera"].tolist() == [45, 46, 47]
-    assert (whole.clips["lidar"][0, :45, 0, 0, 0] * 255).round().tolist() == [min(round(i / 3), 15) for i in range(45)]
-
-    slower = ingest(Slower(), tmp_path / "slower", progress=False)
-    assert slower.hash != store.hash, "the same frames, paired otherwise"
-    torn = ingest(TwoClocks(torn=True), tmp_path / "torn", progress=False)
-    with pytest.raises(ValueError, match=r"1 walks have silhouette and range frames of unequal time, .*: 135 \(30 a second\) and 16 \(10 "):
-        Feed(torn, clips, p=4, k=3, seed=1)
 
 
 def test_skeleton_maps_are_drawn_from_stored_joints(sensors: Store) -> None:

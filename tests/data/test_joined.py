@@ -16,7 +16,7 @@ from gaitlab.data.store import Store
 from gaitlab.training.ready import prepare
 from gaitlab.types import Augment, ClipSpec
 from tests.conftest import TINY
-from tests.data.test_feed import CPU, Noise
+from tests.data.noise import CPU, Noise
 from tests.training.tiny import experiment
 
 SPEC = ClipSpec(frames=4, order="ordered", augment=Augment(flip=0.5, rotate=0.5))
