@@ -56,7 +56,8 @@ class Method(nn.Module, ABC):
         return {}
 
     def param_groups(self) -> Iterable[dict[str, Any]]:
-        """Optimiser groups: dicts with `params` and, if wanted, `lr` or `lr_ratio` (times the experiment's rate), and `optimiser`."""
+        """Optimiser groups: dicts with `params` and, if wanted, `lr` or `lr_ratio` (times the experiment's rate), `weight_decay`, and
+        `optimiser`."""
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
 

@@ -6,7 +6,7 @@ classified like the real one. At test time there is no G. What the paper's slide
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -50,6 +50,13 @@ class CoD2Config(MethodConfig):
     """w_r, of the squared error of the predicted frames, pixels in [-1, 1]; our default."""
     steps: int = 1000
     """T of the noise process; our default."""
+    lowest_level: float = 0.0
+    """Share of T below which no noise level is drawn, [0, 1); high ones leave G little but the clean frames and the features to go by."""
+    bound: Literal["clamp", "tanh"] = "clamp"
+    """How predicted frames come into [0, 1] before D sees them: cut off, where no gradient passes, or by tanh(2x), where some does."""
+    second_view: Literal["generated", "detached", "noised"] = "generated"
+    """What D is trained on besides the real clip: G's clip; the same as mere data, through which D learns nothing of its features; or the
+    noised frames themselves, without G. The last two are controls: what they gain, augmentation gains."""
     widths: tuple[int, ...] = (32, 64, 128)
     """G's channels by level; our default."""
     patch: int = 1
@@ -58,6 +65,8 @@ class CoD2Config(MethodConfig):
     """G learns by AdamW at this rate; our default."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.lowest_level < 1:
+            raise ValueError(f"lowest_level is a share of the noise process, 0 or more and below 1; it is {self.lowest_level}")
         if not 0 < self.clean < 1:
             raise ValueError(f"clean is a share of the frames, between 0 and 1; it is {self.clean} (low_level False noises all of them)")
         frames = self.recogniser.clip.frames
@@ -136,8 +145,11 @@ class CoD2(Method):
         self.config = config
         self.recogniser = config.recogniser.build(subjects)
         backbone = self.recogniser.backbone
-        self.denoiser = UNet(config.recogniser.backbone.in_channels, config.widths, config.patch)
-        places = self.denoiser.places if config.high_level else ()
+        self.denoiser = None
+        places: Sequence[int] = ()
+        if config.second_view != "noised":
+            self.denoiser = UNet(config.recogniser.backbone.in_channels, config.widths, config.patch)
+            places = self.denoiser.places if config.high_level else ()
         self.controls = nn.ModuleList(Control(backbone.bins[0], backbone.channels, width, config) for width in places)
         self.register_buffer("alpha_bar", cosine_alpha_bar(config.steps), persistent=False)
 
@@ -146,26 +158,30 @@ class CoD2(Method):
         features = self.recogniser.features(batch)
         real = self.recogniser.objective(self.recogniser.head(features), batch)
         xt, t, noised = self.noise(x0, rng)
-        predicted = self.denoise(xt, t, features).float()
-        made = torch.where(noised[:, :, None, None, None], predicted, 2 * x0 - 1)
+        predicted = xt if self.denoiser is None else self.denoise(xt, t, features).float()
+        again = torch.where(noised[:, :, None, None, None], self.pixels(predicted), x0)
+        if config.second_view == "detached":
+            again = again.detach()
         with statistics_at_rest(self.recogniser):  # batch norm's running statistics are of real walks, as at test time
-            again = Batch({**batch.clips, "gait": ((made + 1) / 2).clamp(0, 1)}, batch.lengths, batch.subject, batch.rows, batch.target)
-            generated = self.recogniser.objective(self.recogniser.encode(again, rng), batch)
-        rebuilt = (predicted - (2 * x0 - 1))[noised].square().mean()
-        return Losses(
-            terms=real.terms
-            | {f"generated_{name}": config.generated_weight * term for name, term in generated.terms.items()}
-            | {"rebuilt": config.rebuilt_weight * rebuilt},
-            watch=real.watch
-            | {f"generated_{name}": fact for name, fact in generated.watch.items()}
-            | {"overlap": _overlap(predicted.detach()[noised] > 0, x0[noised] > 0.5)},
-        )
+            second = Batch({**batch.clips, "gait": again}, batch.lengths, batch.subject, batch.rows, batch.target)
+            generated = self.recogniser.objective(self.recogniser.encode(second, rng), batch)
+        terms = real.terms | {f"generated_{name}": config.generated_weight * term for name, term in generated.terms.items()}
+        watch = real.watch | {f"generated_{name}": fact for name, fact in generated.watch.items()}
+        if self.denoiser is not None:
+            terms["rebuilt"] = config.rebuilt_weight * (predicted - (2 * x0 - 1))[noised].square().mean()
+            watch["overlap"] = _overlap(predicted.detach()[noised] > 0, x0[noised] > 0.5)
+        return Losses(terms, watch)
+
+    def pixels(self, predicted: Tensor) -> Tensor:
+        """Frames in about [-1, 1] -> pixels in [0, 1]."""
+        return ((2 * predicted).tanh() + 1) / 2 if self.config.bound == "tanh" else ((predicted + 1) / 2).clamp(0, 1)
 
     def noise(self, x0: Tensor, rng: Rng, level: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Clips `n t c h w` in [0, 1] -> clips in about [-1, 1] whose last (or first, a coin says) frames are noised; the noise level
         int64 `n`, one for a clip, drawn unless `level` is given; which frames are noised, bool `n t`."""
         frames = x0.shape[1]
-        lowest, highest = (1, self.config.steps) if level is None else (level, level)
+        first_level = 1 + int(self.config.lowest_level * self.config.steps)
+        lowest, highest = (first_level, self.config.steps) if level is None else (level, level)
         t = rng.integers("level", lowest, highest)
         first = rng.uniform("which frames") < 0.5
         noise = rng.normal("noise", *x0.shape[1:], dtype=x0.dtype)
@@ -177,6 +193,7 @@ class CoD2(Method):
 
     def denoise(self, xt: Tensor, t: Tensor, features: Tensor) -> Tensor:
         """G's prediction of the clean clip, in one step; the features are not detached: both halves learn from it."""
+        assert self.denoiser is not None
         if not self.config.high_level:
             return self.denoiser(xt, t)
         return self.denoiser(xt, t, lambda place, maps: self.controls[place](maps, features, xt.shape[1]))
@@ -190,6 +207,8 @@ class CoD2(Method):
         strips: of four people's walks the frames that stay clean, those that are noised, the same with noise, and as G predicts them.
         amplification: predicted less true, mean of the noised frames of all walks of a person; where D makes G overdraw who it is.
         """
+        if self.denoiser is None:
+            return {}
         x0, level = batch.clips["gait"], max(1, self.config.steps // 2)
         xt, t, noised = self.noise(x0, rng, level)
         predicted = self.denoise(xt, t, self.recogniser.features(batch)).float()
@@ -214,8 +233,10 @@ class CoD2(Method):
 
     def param_groups(self) -> Iterable[dict[str, Any]]:
         yield from self.recogniser.param_groups()
-        made = [*self.denoiser.parameters(), *self.controls.parameters()]
-        yield {"params": made, "optimiser": "adamw", "lr": self.config.denoiser_lr}
+        made = [*(self.denoiser.parameters() if self.denoiser else ()), *self.controls.parameters()]
+        learnt = {"optimiser": "adamw", "lr": self.config.denoiser_lr}
+        yield {"params": [p for p in made if p.dim() > 1], **learnt}
+        yield {"params": [p for p in made if p.dim() <= 1], "weight_decay": 0.0, **learnt}  # lambda, gains, biases: 0 is no rest for them
 
 
 def _overlap(a: Tensor, b: Tensor) -> Tensor:

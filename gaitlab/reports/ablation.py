@@ -1,7 +1,7 @@
 """What an ablation came to: every row's rank-1, its gain over its baseline with what it is worth, and the published gain beside it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -82,14 +82,23 @@ class AblationResult:
         return [run for row in self.rows for run in row.runs]
 
 
-def ablation_result(sweep: Sweep, study: Study | Told) -> AblationResult:
+Outcomes = Callable[[str], Summary | None]
+"""The figures of a run, by its id."""
+
+
+def in_its_folder(run: str) -> Summary | None:
+    """What the run came to in its own tests."""
+    return read_outcome(run_folder(run))
+
+
+def ablation_result(sweep: Sweep, study: Study | Told, outcomes: Outcomes = in_its_folder) -> AblationResult:
     """What is finished so far. ValueError if nothing is."""
     if not sweep.goals:
         raise ValueError(f"sweep {sweep.name} tests nothing; give --base.benchmarks, or objectives")
     metric = sweep.goals[0].metric
     protocol, _, measure = metric.rpartition("/")
     trials = study.trials()
-    finished, notes = _finished(sweep, trials, study.command)
+    finished, notes = _finished(sweep, trials, study.command, outcomes)
     done = [(trial, outcome) for trial, outcome in finished if metric in outcome.metrics and math.isfinite(outcome.metrics[metric])]
     notes += [f"{_name(t)} is left out: it has no figure {metric}." for t, o in finished if (t, o) not in done]
     if not done:
@@ -142,7 +151,7 @@ def provenance_notes(known: Sequence[Origin]) -> list[str]:
     return notes
 
 
-def _finished(sweep: Sweep, trials: Sequence[Trial], command: str) -> tuple[list[tuple[Trial, Summary]], list[str]]:
+def _finished(sweep: Sweep, trials: Sequence[Trial], command: str, outcomes: Outcomes) -> tuple[list[tuple[Trial, Summary]], list[str]]:
     """Of every row and seed what it left, and a sentence about each that left nothing, or is none of the sweep's."""
     done: list[tuple[Trial, Summary]] = []
     lacking: list[Trial] = []
@@ -153,7 +162,7 @@ def _finished(sweep: Sweep, trials: Sequence[Trial], command: str) -> tuple[list
         complete = [trial for trial in own if trial.state == "COMPLETE"]
         failed = [trial for trial in own if trial.state == "FAIL"]
         if complete:
-            outcome = read_outcome(run_folder(complete[-1].run))
+            outcome = outcomes(complete[-1].run)
             if outcome is None:
                 notes.append(f"{row}, seed {seed} is left out: its folder {run_folder(complete[-1].run)} has no figures any more.")
             else:

@@ -16,6 +16,7 @@ from gaitlab.reports.result_row import ResultRow
 from gaitlab.reports.search import SearchResult, search_result
 from gaitlab.reports.search_tables import search_tables
 from gaitlab.reports.table import Table, short_commit
+from gaitlab.sweeps.retested import Retested
 from gaitlab.sweeps.study import Study
 from gaitlab.sweeps.sweep import Sweep
 from gaitlab.tracking.origins import UNKNOWN, Origin
@@ -24,7 +25,7 @@ from gaitlab.tracking.origins import UNKNOWN, Origin
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What all forms show. about: a line under the title. figures: name -> figure. notes: what lacks, and why. rows: single numbers.
-    facts: term -> what it is here, e.g. hardware. command: to run the sweep."""
+    facts: term -> what it is here, e.g. hardware. command: to run the sweep. writer: to write the report."""
 
     name: str
     title: str
@@ -35,11 +36,12 @@ class Report:
     rows: Sequence[ResultRow]
     facts: Mapping[str, str]
     command: str
+    writer: str
 
     @property
     def repeat(self) -> str:
         """What to type."""
-        return f"{self.command}\npython pipelines/report.py {self.name}"
+        return f"{self.command}\n{self.writer}"
 
 
 def sweep_report(sweep: Sweep, study: Study) -> Report:
@@ -47,6 +49,13 @@ def sweep_report(sweep: Sweep, study: Study) -> Report:
     if sweep.rows:
         return _ablation_report(sweep, ablation_result(sweep, study), study)
     return _search_report(sweep, search_result(sweep, study), study)
+
+
+def retested_report(sweep: Sweep, study: Study, again: Retested, typed: str) -> Report:
+    """The report of an ablation, of other people than its own. typed: what was said to `pipelines/report.py`."""
+    report = _ablation_report(sweep, ablation_result(sweep, study, again.figures.get), study)
+    title = f"{report.title}, tested on {again.on}"
+    return replace(report, name=f"{sweep.name}-on-{again.on}", title=title, writer=f"python pipelines/report.py {typed}")
 
 
 def as_last_run(sweep: Sweep, study: Study) -> Sweep:
@@ -81,6 +90,7 @@ def _ablation_report(sweep: Sweep, result: AblationResult, study: Study) -> Repo
         rows=rows,
         facts=_facts(sweep, [run.origin for run in result.runs]),
         command=study.command,
+        writer=f"python pipelines/report.py {sweep.name}",
     )
 
 
@@ -110,6 +120,7 @@ def _search_report(sweep: Sweep, result: SearchResult, study: Study) -> Report:
         rows=rows,
         facts=_facts(sweep, list(result.origins.values())),
         command=study.command,
+        writer=f"python pipelines/report.py {sweep.name}",
     )
 
 

@@ -24,9 +24,9 @@ def report_files(report: Report) -> dict[str, str]:
     }
 
 
-def write_report(sweep: Sweep, study: Study, folder: Path) -> tuple[Path, ...]:
-    """Write the four files, each whole or not at all; returns their paths. ValueError if nothing is finished."""
-    return write_files(report_files(sweep_report(sweep, study)), folder)
+def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
+    """Write the four files, each whole or not at all; returns their paths."""
+    return write_files(report_files(report), folder)
 
 
 def log_report(sweep: Sweep, study: Study, tracker: Tracker) -> Report:
@@ -54,5 +54,5 @@ def tex_tables(report: Report) -> str:
     """All tables but the runs, and the notes, to be \\input; needs booktabs and graphicx."""
     tables = [latex(replace(table, name=f"{report.name}-{table.name}")) for table in report.tables if table.name != "runs"]
     notes = [f"{{\\footnotesize {tex(note)}\\par}}" for note in report.notes]
-    head = f"% {report.title}; \\usepackage{{booktabs,graphicx}}; written by: python pipelines/report.py {report.name}"
+    head = f"% {report.title}; \\usepackage{{booktabs,graphicx}}; written by: {report.writer}"
     return "\n\n".join([head, *tables, *notes]) + "\n"

@@ -26,7 +26,7 @@ def rate_factor(config: OptimConfig, step: int, steps: int) -> float:
 
 
 class Optimisers:
-    """All optimisers of a method as one: a group may name its own (`optimiser`), its rate (`lr`) or a `lr_ratio`.
+    """All optimisers of a method as one: a group may name its own (`optimiser`), its rate (`lr`) or a `lr_ratio`, its `weight_decay`.
 
     ratios: part of the method -> what its parameters' rates are multiplied by; of a part in a part, the inner one's.
     """
@@ -40,8 +40,9 @@ class Optimisers:
             parameters = [p for p in group["params"] if p in learnt]
             for ratio in dict.fromkeys(of.get(p, 1.0) for p in parameters):
                 own = [p for p in parameters if of.get(p, 1.0) == ratio]
+                decay = {"weight_decay": group["weight_decay"]} if "weight_decay" in group else {}
                 by_name.setdefault(group.get("optimiser", config.name), []).append(
-                    {"params": own, "lr": rate * ratio, "base_lr": rate * ratio, "ratio": ratio}
+                    {"params": own, "lr": rate * ratio, "base_lr": rate * ratio, "ratio": ratio, **decay}
                 )
         self.all: list[Optimizer] = [self._make(name, groups) for name, groups in by_name.items()]
         if not self.all:

@@ -134,6 +134,9 @@ VARIANTS = {
     "lambda-one": {"lambda_mode": "one"},
     "no-pixels": {"rebuilt_weight": 0.0},
     "full-size": {"patch": 1},
+    "smooth": {"bound": "tanh"},
+    "detached": {"second_view": "detached"},
+    "noised": {"second_view": "noised"},
 }
 
 
@@ -150,6 +153,43 @@ def test_no_gradient_path_is_dead_at_the_first_step(name: str) -> None:
     groups = list(model.param_groups())
     assert sum(len(list(group["params"])) for group in built(**VARIANTS[name]).param_groups()) == len(list(model.parameters()))
     assert groups[-1]["optimiser"] == "adamw"
+    resting = {id(p) for group in groups if group.get("weight_decay") == 0 for p in group["params"]}
+    drawn_to_0 = {n for n, p in model.named_parameters() if not n.startswith("recogniser") and id(p) not in resting}
+    assert all(model.get_parameter(n).dim() > 1 for n in drawn_to_0), "lambda and gains of norms have no weight decay"
+
+
+def test_d_learns_of_its_features_through_the_generated_clip_alone_unless_it_is_detached() -> None:
+    def through_g(**changes: Any) -> float:
+        model = built(rebuilt_weight=0.0, recogniser=replace(CONFIG.recogniser, triplet_weight=0.0), **changes)
+        model(batch(), rng()).total().backward()
+        return sum(float(p.grad.abs().sum()) for p in model.controls.parameters() if p.grad is not None)
+
+    assert through_g() > 0
+    assert through_g(second_view="detached") == 0
+
+
+def test_noised_frames_without_g() -> None:
+    model = built(second_view="noised")
+    assert model.denoiser is None
+    losses = model(batch(), rng())
+    assert "rebuilt" not in losses.terms
+    assert losses.terms["generated_identity"] != losses.terms["identity"]
+    assert model.look(batch(), rng()) == {}
+
+
+def test_levels_above_the_lowest() -> None:
+    levels = torch.cat([built(lowest_level=0.5).noise(batch().clips["gait"], rng(step))[1] for step in range(100)])
+    assert (levels.min(), levels.max()) == (26, 50)
+    with pytest.raises(ValueError, match="lowest_level"):
+        replace(CONFIG, lowest_level=1.0)
+
+
+def test_pixels_stay_between_0_and_1_and_clean_frames_what_they_are() -> None:
+    far = torch.tensor([-3.0, -1.0, 0.0, 1.0, 3.0], requires_grad=True)
+    cut, smooth = built().pixels(far), built(bound="tanh").pixels(far)
+    assert cut.tolist() == [0, 0, 0.5, 1, 1]
+    assert ((smooth >= 0) & (smooth <= 1)).all()
+    assert torch.autograd.grad(smooth.sum(), far)[0].min() > 0
 
 
 @pytest.mark.parametrize("backbone", [

@@ -60,7 +60,7 @@ def numbers(text: str) -> set[str]:
 
 
 def test_every_form_has_the_same_numbers(study: Study, tmp_path: Path) -> None:
-    paths = dict(zip(("md", "json", "tex", "html"), write_report(ABLATION, study, tmp_path / "results"), strict=True))
+    paths = dict(zip(("md", "json", "tex", "html"), write_report(sweep_report(ABLATION, study), tmp_path / "results"), strict=True))
     assert [path.name for path in paths.values()] == ["parts.md", "parts.json", "parts.tex", "parts.html"]
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["parts.html", "parts.json", "parts.md", "parts.tex"]
     report = sweep_report(ABLATION, study)
@@ -87,7 +87,7 @@ def test_every_form_has_the_same_numbers(study: Study, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex; apt-get install texlive-latex-recommended")
 def test_latex_sets_every_table_on_its_page(study: Study, tmp_path: Path) -> None:
-    table = write_report(ABLATION, study, tmp_path)[2]
+    table = write_report(sweep_report(ABLATION, study), tmp_path)[2]
     (tmp_path / "paper.tex").write_text(
         rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}\input{{{table}}}\end{{document}}"
     )
@@ -98,7 +98,7 @@ def test_latex_sets_every_table_on_its_page(study: Study, tmp_path: Path) -> Non
 
 
 def test_runs_in_the_store_have_their_commit_and_hardware(study: Study, tmp_path: Path) -> None:
-    first = next(r for r in read_results(write_report(ABLATION, study, tmp_path)[1]) if (r.row, r.seed) == ("half", 0))
+    first = next(r for r in read_results(write_report(sweep_report(ABLATION, study), tmp_path)[1]) if (r.row, r.seed) == ("half", 0))
     assert (first.commit, first.hardware) == (provenance.commit(), provenance.hardware_line())
     runs = {(r.row, r.seed): r.origin for r in ablation_result(ABLATION, study).runs}
     assert runs["half", 0].config == fingerprint(of_row(ABLATION, "half", 0))
@@ -108,8 +108,8 @@ def test_runs_in_the_store_have_their_commit_and_hardware(study: Study, tmp_path
 
 
 def test_a_page_needs_nothing_else(study: Study, tmp_path: Path) -> None:
-    page = write_report(ABLATION, study, tmp_path)[3].read_text()
-    assert page == write_report(ABLATION, study, tmp_path)[3].read_text()
+    page = write_report(sweep_report(ABLATION, study), tmp_path)[3].read_text()
+    assert page == write_report(sweep_report(ABLATION, study), tmp_path)[3].read_text()
     assert page.count("<img ") == len(figures.ablation_figures(ablation_result(ABLATION, study))) == 3
     assert not re.findall(r"(?:src|href)=[\"'](?!data:)", page)
     assert "url(" not in page
@@ -122,7 +122,7 @@ def test_a_sweep_without_a_finished_run_writes_nothing(tmp_path: Path) -> None:
     sweep = replace(ABLATION, name="nothing", seeds=(0,))
     empty = run_all(sweep, sqlite(tmp_path), failing=[(row, 0) for row in sweep.rows])
     with pytest.raises(ValueError, match="no finished run"):
-        write_report(sweep, empty, tmp_path / "results")
+        write_report(sweep_report(sweep, empty), tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 
@@ -134,7 +134,7 @@ def test_seeds_of_the_command_line_are_reported(study: Study) -> None:
 @pytest.mark.parametrize("goals", [1, 2])
 def test_a_search_is_reported(goals: int, tmp_path: Path) -> None:
     sweep, made = searched(sqlite(tmp_path), goals=goals)
-    _, data, *_, page = write_report(sweep, made, tmp_path)
+    _, data, *_, page = write_report(sweep_report(sweep, made), tmp_path)
     result = search_result(sweep, made)
     assert [(r.row, r.metric, r.value) for r in read_results(data)] == [
         (f"trial {t.number}", goal.metric, value) for t in result.trials for goal, value in zip(sweep.goals, t.values, strict=True)
@@ -172,7 +172,7 @@ def test_the_command_suggests_and_names_what_was_never_begun(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_shows_the_numbers(study: Study, tmp_path: Path, width: int) -> None:
-    page = write_report(ABLATION, study, tmp_path)[3]
+    page = write_report(sweep_report(ABLATION, study), tmp_path)[3]
     text = text_of(page.as_uri(), size=(width, 2400), picture=tmp_path / "page.png")
     report = sweep_report(ABLATION, study)
     for table in report.tables:

@@ -5,14 +5,22 @@ import shutil
 import signal
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gaitlab.data.shards import DataConfig
 from gaitlab.data.store import Store
+from gaitlab.home import home
+from gaitlab.reports.ablation import ablation_result
+from gaitlab.reports.report import retested_report
 from gaitlab.runs.folder import run_folder
+from gaitlab.sweeps.retested import retested
 from gaitlab.sweeps.study import Study
+from gaitlab.sweeps.sweep import Sweep
 from gaitlab.tracking.mlflow_store import default_uri, open_store
+from tests.conftest import TINY
 from tests.processes import Started, pipeline
 from tests.sweeps.tiny_sweeps import PLANS, SWEEPS, at, bare, children, figures, figures_at, here, trials, until
 
@@ -37,6 +45,27 @@ def test_what_rows_share_is_trained_once_and_the_sweep_ends_in_a_table(tiny_stor
     assert Counter(r.info.run_name for r in children(client, "three")) == {"afresh": 1, "tuned": 1, "slowly": 1, "pretrained": 1}
     assert {r.info.status for r in children(client, "three")} == {"FINISHED"}
     assert finish("three").count("1 running") == 0, "something was trained again"
+    tested_on_others(SWEEPS["three"])
+
+
+def tested_on_others(sweep: Sweep) -> None:
+    """A finished sweep's runs, tested again on six people of another generator seed, once."""
+    others = DataConfig(root="others", make=replace(TINY, seed=1, train_subjects=0, validation_subjects=0, test_subjects=6))
+    study = Study.read(sweep)
+    own, again = ablation_result(sweep, study), retested(sweep, study, others)
+    result = ablation_result(sweep, study, again.figures.get)
+    gain = result.rows[1].gain
+    assert [row.mean and row.mean.n_identities for row in (own.rows[0], *result.rows)] == [3, 6, 6, 6]
+    assert gain is not None
+    assert gain.value == pytest.approx(result.rows[1].values[0] - result.rows[0].values[0])
+    assert [run.run for run in result.runs] == [run.run for run in own.runs]
+    written = {file: file.stat().st_mtime_ns for file in home().glob("runs/*/tested/others-*/outcome.json")}
+    assert len(written) == 3
+    assert retested(sweep, study, others).figures.keys() == again.figures.keys()
+    assert written == {file: file.stat().st_mtime_ns for file in written}, "it was tested again"
+    report = retested_report(sweep, study, again, "three --people 6")
+    assert report.name == "three-on-others"
+    assert report.repeat.endswith("\npython pipelines/report.py three --people 6")
 
 
 def test_one_failing_trial_is_told_and_the_others_go_on_and_are_shared(tiny_store: Store) -> None:

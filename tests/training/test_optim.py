@@ -56,6 +56,15 @@ def test_groups_have_their_own_rate_and_optimiser() -> None:
     assert [o.param_groups[0]["lr"] for o in optimisers.all] == pytest.approx([0.01, 5e-5])
 
 
+def test_a_group_may_be_without_decay() -> None:
+    method = TwoParts()
+    groups = list(method.param_groups())
+    groups[1]["weight_decay"] = 0.0
+    method.param_groups = lambda: groups  # type: ignore[method-assign]
+    optimisers = Optimisers(OptimConfig(weight_decay=0.3), method, steps=10)
+    assert [o.param_groups[0]["weight_decay"] for o in optimisers.all] == [0.3, 0.0]
+
+
 def test_clip_norm() -> None:
     method = TwoParts()
     for p in method.parameters():
