@@ -32,10 +32,11 @@ class Benchmark(Config):
 class OptimConfig(Config):
     """Optimiser and its schedule; steps are optimiser steps."""
 
-    name: Literal["sgd", "adamw", "adam"] = "sgd"
+    name: Literal["sgd", "adamw", "adam", "muon"] = "sgd"
+    """muon: for matrices and filters, AdamW for the rest; AdamW's rates suit it, two to three times as high."""
     lr: float = 0.1
     momentum: float = 0.9
-    """SGD's momentum; Adam's betas stay at (0.9, 0.999)."""
+    """SGD's; Adam's betas stay at (0.9, 0.999), Muon's at 0.95."""
     weight_decay: float = 5e-4
     schedule: Literal["milestones", "cosine", "constant"] = "milestones"
     milestones: tuple[int, ...] = ()

@@ -137,7 +137,8 @@ def test_bad_input_of_ingest_is_one_clear_line(arguments: list[str], says: str) 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_ingest_leaves_no_process_and_nothing_that_looks_finished(tmp_path: Path, number: signal.Signals) -> None:
-    run = Started(script, "ingest.py", "walkers", "--out", str(tmp_path / "set"), "--workers", "2")
+    many_small_parts = ["--test-subjects", "5", "--validation-subjects", "0", "--train-subjects", "200", "--views", "90"]
+    run = Started(script, "ingest.py", "walkers", *many_small_parts, "--out", str(tmp_path / "set"), "--workers", "2")
     try:
         workers = _wait_for(lambda: [p for p in psutil.Process(run.pid).children() if "spawn_main" in " ".join(p.cmdline())])
         _wait_for(lambda: [*tmp_path.glob("set.partial-*/part-*")])

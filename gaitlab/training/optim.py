@@ -2,7 +2,7 @@
 
 import bisect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gaitlab.experiment import OptimConfig
 from gaitlab.method import Method
+from gaitlab.training.muon import Muon
 
 
 def rate_factor(config: OptimConfig, step: int, steps: int) -> float:
@@ -40,10 +41,11 @@ class Optimisers:
             parameters = [p for p in group["params"] if p in learnt]
             for ratio in dict.fromkeys(of.get(p, 1.0) for p in parameters):
                 own = [p for p in parameters if of.get(p, 1.0) == ratio]
-                decay = {"weight_decay": group["weight_decay"]} if "weight_decay" in group else {}
-                by_name.setdefault(group.get("optimiser", config.name), []).append(
-                    {"params": own, "lr": rate * ratio, "base_lr": rate * ratio, "ratio": ratio, **decay}
-                )
+                facts = {"lr": rate * ratio, "base_lr": rate * ratio, "ratio": ratio}
+                if "weight_decay" in group:
+                    facts["weight_decay"] = group["weight_decay"]
+                for name, part in _divided(own, group.get("optimiser", config.name), method):
+                    by_name.setdefault(name, []).append({**part, **facts})
         self.all: list[Optimizer] = [self._make(name, groups) for name, groups in by_name.items()]
         if not self.all:
             raise ValueError("nothing is left to train: every parameter is frozen")
@@ -55,7 +57,9 @@ class Optimisers:
             return SGD(groups, momentum=self.config.momentum, weight_decay=decay)
         if name in ("adam", "adamw"):
             return {"adam": Adam, "adamw": AdamW}[name](groups, weight_decay=decay)
-        raise ValueError(f"optimiser {name!r} is not one of sgd, adam, adamw")
+        if name == "muon":
+            return Muon(groups, weight_decay=decay)
+        raise ValueError(f"optimiser {name!r} is not one of sgd, adam, adamw, muon")
 
     def set_rate(self, step: int) -> float:
         """Set every group's rate for `step`; returns the first one."""
@@ -81,6 +85,20 @@ class Optimisers:
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
         for optimiser, state in zip(self.all, states, strict=True):
             optimiser.load_state_dict(state)
+
+
+def _divided(parameters: list[nn.Parameter], optimiser: str, method: Method) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Optimiser and group of the parameters: what is no matrix, Muon leaves to AdamW."""
+    if optimiser != "muon":
+        yield optimiser, {"params": parameters}
+        return
+    convolutions = {p for module in method.modules() if isinstance(module, nn.modules.conv._ConvNd) for p in module.parameters(False)}
+    filters = [p for p in parameters if p.dim() > 1 and p in convolutions]
+    maps = [p for p in parameters if p.dim() > 1 and p not in convolutions]
+    others = [p for p in parameters if p.dim() <= 1]
+    yield from (("muon", {"params": of, "filters": of is filters}) for of in (filters, maps) if of)
+    if others:
+        yield "adamw", {"params": others}
 
 
 def _ratio_of(method: Method, ratios: Mapping[str, float]) -> dict[nn.Parameter, float]:

@@ -31,45 +31,30 @@ def strip_worker_prefix(text: str) -> str:
     return re.sub(r"^\x1b\[\d+m\(.*?\)\x1b\[0m ?|^\(.*?pid=.*?\) ?", "", text, flags=re.M)
 
 
-def test_two_ray_workers_train_what_one_process_trains(tiny_store: Store, cluster: Cluster) -> None:
-    steps = ["--train.steps", "4", "--optim.lr", "0.0001"]
-    ray = pipeline("supervised.py", "demo", *TINY, *steps, "--scale.workers", "2", "--train.precision", "float32", **cluster.env)
+def test_two_ray_workers_by_rays_feed_train_what_one_process_trains(tiny_store: Store, cluster: Cluster) -> None:
+    steps = ["--train.steps", "4", "--optim.lr", "0.0001", "--train.precision", "float32"]
+    ray = pipeline("supervised.py", "demo", *TINY, *steps, "--scale.workers", "2", "--data.feed", "ray", **cluster.env)
     assert ray.returncode == 0, ray.stdout + ray.stderr
     run_id = re.search(r"run (\w+);", ray.stdout)
     assert run_id
     kept = Path(os.environ["GAITLAB_HOME"]) / "runs" / run_id[1]
     assert (kept / "step-00000004").exists(), "Ray Train's run is not named by the MLflow run id"
-    local = pipeline("local.py", "demo", *TINY, *steps, "--train.precision", "float32", "--fresh")
+    local = pipeline("local.py", "demo", *TINY, *steps, "--fresh")
     assert local.returncode == 0, local.stderr
     assert headline(ray.stdout) == headline(local.stdout)
 
 
-def test_ray_feed_is_the_local_feed(tiny_store: Store, cluster: Cluster) -> None:
-    steps = ["--train.steps", "3", "--no-tracking"]
-    ray = pipeline("supervised.py", "demo", *TINY, *steps, "--data.feed", "ray", **cluster.env)
-    assert ray.returncode == 0, ray.stdout + ray.stderr
-    local = pipeline("local.py", "demo", *TINY, *steps, "--fresh")
-    assert local.returncode == 0, local.stdout + local.stderr
-    assert headline(ray.stdout) == headline(local.stdout)
-
-
-@pytest.fixture(scope="module")
-def ten_steps(tiny_store: Store) -> str:
-    """The headline of ten steps in one process, left alone."""
+def test_a_run_that_loses_its_driver_and_then_its_worker_comes_to_the_same_numbers(tiny_store: Store, cluster: Cluster) -> None:
+    """The first driver's cluster, which it has started itself, dies with it; the second one's worker is replaced."""
     whole = pipeline("local.py", "demo", *TINY, "--train.steps", "10", "--no-tracking")
     assert whole.returncode == 0, whole.stderr
-    return headline(whole.stdout)
-
-
-def test_killed_driver_resumes_to_the_same_numbers(ten_steps: str, cluster: Cluster) -> None:
-    """Its cluster, which it has started itself, dies with it."""
     driver = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", "--fresh", session=True)
     run_id, seen = "", []
     for line in driver.stdout:
         seen.append(line)
         if found := re.search(r"run (\w+); if it is cut short", line):
             run_id = found[1]
-        if "demo 5/10" in line:
+        if "demo 3/10" in line:
             servers = psutil.Process(driver.pid).children(recursive=True)
             driver.send_signal(signal.SIGKILL)
             break
@@ -77,29 +62,24 @@ def test_killed_driver_resumes_to_the_same_numbers(ten_steps: str, cluster: Clus
     driver.stdout.close()
     assert run_id, "".join(seen)
     assert not psutil.wait_procs(servers, 180)[1], "Ray's processes do not notice that their driver is gone"
-    again = pipeline("supervised.py", "demo", *TINY, "--train.steps", "10", **cluster.env)
-    assert again.returncode == 0, again.stdout + again.stderr
-    output = strip_worker_prefix(again.stdout)
-    assert f"goes on with run {run_id}" in output
-    assert "demo 1/10" not in output, "it started from the beginning"
-    assert headline(output) == ten_steps
 
-
-def test_a_killed_worker_is_replaced_and_the_numbers_stay(ten_steps: str, cluster: Cluster) -> None:
-    driver = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", "--no-tracking", "--fresh", env=cluster.env)
+    again = Started(script, "supervised.py", "demo", *TINY, "--train.steps", "10", env=cluster.env)
     lines: list[str] = []
     killed = False
-    for line in driver.stdout:
+    for line in again.stdout:
         lines.append(line)
-        if not killed and "demo 5/10" in line:
+        if not killed and "demo 7/10" in line:
             workers = cluster.processes("RayTrainWorker")
             assert len(workers) == 1
             workers[0].kill()
             killed = True
-    assert driver.wait(60) == 0, "".join(lines)
-    assert sum("training subjects" in line for line in lines) == 2, "no second worker"
-    assert sum("demo 10/10" in line for line in lines) == 1
-    assert headline("".join(lines)) == ten_steps
+    output = strip_worker_prefix("".join(lines))
+    assert again.wait(60) == 0, output
+    assert f"goes on with run {run_id}" in output
+    assert "demo 1/10" not in output, "it started from the beginning"
+    assert output.count("training subjects") == 2, "no second worker"
+    assert output.count("demo 10/10") == 1
+    assert headline(output) == headline(whole.stdout)
 
 
 def submitted(head: str, *line: str) -> subprocess.CompletedProcess[str]:

@@ -50,12 +50,12 @@ def test_a_search_that_is_killed_ends_with_its_trials_and_no_other(tiny_store: S
     written = {n: (run_folder(before[n][0]) / "outcome.json").stat().st_mtime_ns for n in done}
 
     driver = Started(drive, name, env=cluster.env)
-    wait_for(driver, name, complete=len(done) + 1, running=1)
+    wait_for(driver, name, complete=len(done), running=1)
     workers = cluster.processes("ray::Impl")
     assert workers, "no trial's process was found"
     workers[0].send_signal(signal.SIGKILL)  # a trial's process, in the middle
     if name == "killed-long":
-        wait_for(driver, name, complete=len(done) + 2, running=1)
+        wait_for(driver, name, complete=len(done) + 1, running=1)
         driver.kill()
         said = finish(cluster, name)
     else:
@@ -81,6 +81,7 @@ def test_a_search_that_is_killed_ends_with_its_trials_and_no_other(tiny_store: S
     assert re.search(rf"load_model\('models:/{name}/1'\)", said)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store, cluster: Cluster) -> None:
     driver = Started(drive, "interrupted", env=cluster.env)
     wait_for(driver, "interrupted", complete=0, running=1)
@@ -109,7 +110,9 @@ def test_a_trial_of_two_workers_trains_by_ray_train(tiny_store: Store, cluster: 
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_a_plan_begun_here_and_ended_by_tune_comes_to_the_same(plan: str, tiny_store: Store, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_plan_begun_here_stopped_on_tune_and_ended_there_comes_to_the_same(
+    plan: str, tiny_store: Store, cluster: Cluster, tmp_path: Path
+) -> None:
     rows = 3 * len(SWEEPS[plan].seeds)
     home = tmp_path / "both"
     sweep = Started(here, plan, 1, None, True, env=at(home))
@@ -119,9 +122,30 @@ def test_a_plan_begun_here_and_ended_by_tune_comes_to_the_same(plan: str, tiny_s
             break
     said = sweep.communicate(120)
     assert sweep.returncode == 130, said
+
+    stopped = Started(drive, plan, env={**cluster.env, **at(home)})
+    for line in stopped.stdout:
+        if re.search(rf"{plan}: .* [1-9] running", line):
+            stopped.send_signal(signal.SIGINT)
+            break
+    said = stopped.communicate(120)
+    assert stopped.returncode == 130, said
+    assert f"{plan}: stopped; to go on: python pipelines/sweep.py {plan}" in said
+    assert "registered" not in said
+    client = open_store(f"sqlite:///{home}/mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAITLAB_HOME", str(home))
+        parent = Study.read(SWEEPS[plan]).parent
+        assert client.get_run(parent).info.status == "KILLED"
+        assert {r.info.status for r in children(client, plan)} <= {"KILLED", "FINISHED"}
+
     driver = Started(drive, plan, env={**cluster.env, **at(home)})
     said = driver.communicate(600)
     assert driver.returncode == 0, said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAITLAB_HOME", str(home))
+        assert {r.info.status for r in children(client, plan)} == {"FINISHED"}
+    assert client.get_run(parent).data.tags["ray_job"]
     assert figures_at(home, plan) == whole_in(tmp_path / "here", plan, here, 2, None, False)
     assert len(list(home.glob("runs/*/outcome.json"))) == rows + 1, "something was trained twice"
 

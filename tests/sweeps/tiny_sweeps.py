@@ -54,7 +54,7 @@ SWEEPS = {
         ),
         *(
             Sweep(name=name, base=base(steps=40, evaluate_every=20), space=SPACE, trials=trials, seeds=(4,))
-            for name, trials in (("killed", 4), ("killed-long", 16))
+            for name, trials in (("killed", 3), ("killed-long", 16))
         ),
         Sweep(
             name="stopped",
