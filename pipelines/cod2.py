@@ -9,6 +9,7 @@ generated ones' sensors are a second test where there is a recording: $GAITLAB_M
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -24,12 +25,9 @@ from gaitlab.guard import guarded
 from gaitlab.home import home
 from gaitlab.launch import local, on_ray
 from gaitlab.methods.cod2 import CoD2Config
-from gaitlab.reports.ablation import ablation_result
-from gaitlab.reports.ablation_tables import ablation_tables
+from gaitlab.reports.ladder import ladder
 from gaitlab.reports.table import markdown
 from gaitlab.runs.summary import Summary
-from gaitlab.sweeps.study import Told, Trial
-from gaitlab.sweeps.sweep import Same, Sweep
 from gaitlab.tracking import mlflow_store
 from gaitlab.walkers.mocap import MocapSource
 
@@ -53,7 +51,7 @@ def main() -> None:
     }
     if rank():  # under torchrun the first one knows the figures
         return
-    print(f"\n{together(ended['baseline'], ended['CoD²'], experiment.name).text()}\n\n{gains(experiment, ended)}\n")
+    print(f"\n{together(ended['baseline'], ended['CoD²'], experiment.name).text()}\n\n{gains(ended)}\n")
     if command.tracking:
         print(how_to_open([summary.run for summary in ended.values()]), flush=True)
 
@@ -87,19 +85,14 @@ def together(baseline: Summary, cod2: Summary, name: str) -> Summary:
     return replace(cod2, rank1=rows(cod2.rank1, baseline.rank1), classes=rows(cod2.classes, baseline.classes), files=files)
 
 
-def gains(experiment: Experiment, ended: dict[str, Summary]) -> str:
-    """What CoD2 gains in the first test, with its interval."""
-    pair = Sweep(
-        name=experiment.name,
-        base=experiment,
-        rows={"baseline": {"method": Same(".".join(("method", *experiment.method.recogniser_path())))}, "CoD²": {}},
-        baseline={"CoD²": "baseline"},
-        seeds=(experiment.seed,),
-    )
-    if not pair.goals:
+def gains(ended: Mapping[str, Summary]) -> str:
+    """What the network gains over the classical rows in the first test, and CoD2 over the network, with intervals."""
+    baseline, cod2 = ended["baseline"], ended["CoD²"]
+    tests = [name for name in baseline.subjects if "/" not in name]
+    if not tests:
         return ""
-    trials = [Trial.complete(i, row, experiment.seed, summary.run) for i, (row, summary) in enumerate(ended.items())]
-    return markdown(ablation_tables(ablation_result(pair, Told(trials, f"python {' '.join(sys.argv)}")))[0])
+    classical = {name.partition("/")[2]: parts for name, parts in baseline.subjects.items() if name.startswith(f"{tests[0]}/")}
+    return markdown(ladder(tests[0], {**classical, "baseline": baseline.subjects[tests[0]], "CoD²": cod2.subjects[tests[0]]}))
 
 
 def how_to_open(runs: list[str]) -> str:

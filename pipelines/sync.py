@@ -1,7 +1,6 @@
 """Bring runs that were trained without MLflow into it, also from a folder of `pack.py`: `python pipelines/sync.py [RUN|FOLDER ...]`."""
 
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +9,8 @@ import tyro
 
 from gaitlab.command import understood
 from gaitlab.guard import guarded
-from gaitlab.runs.book import enter
-from gaitlab.runs.folder import run_folder
-from gaitlab.runs.unpack import is_pack, unpack
-from gaitlab.sweeps.study import STUDY_FILE, copy_in
-from gaitlab.tracking.record import kept_record
+from gaitlab.runs.unpack import is_pack
+from gaitlab.sweeps.packing import take_in
 from gaitlab.tracking.sync import check, sync, waiting
 
 
@@ -37,15 +33,7 @@ def main() -> None:
     for run in runs:
         check(run)
     for folder in packs:
-        unpacked = unpack(folder)
-        print("\n".join(unpacked.said), flush=True)
-        for run in unpacked.runs:
-            record = kept_record(run_folder(run))
-            enter(run, (record and record["parent"]) or "")
-        for name, file in unpacked.also.items():
-            if fnmatch(name, STUDY_FILE.format("*")):
-                print(copy_in(file), flush=True)
-        runs += [run for run in unpacked.runs if run in waiting()]
+        runs += [run for run in take_in(folder) if run in waiting()]
     if packs and not find_spec("mlflow"):
         print("MLflow is not installed here, so nothing was brought into it")
     elif arguments.tracking and (runs or not packs):

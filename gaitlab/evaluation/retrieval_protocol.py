@@ -61,9 +61,14 @@ class RetrievalProtocol(RetrievalRules):
         return Tested(
             headline=result.rank1,
             metrics=finals(name, result.table) | {f"{name}/rank1": result.rank1},
-            subjects={name: {row.subject: (row.share, row.hits) for row in result.subjects.itertuples()}},
+            subjects={name if label == embedder.name else f"{name}/{label}": by_subject(r) for label, r in results.items()},
             text="\n\n".join(f"{label} on {store.root.name}\n{r.text()}" for label, r in results.items()),
             tables={name: result.table.rename_axis("row").reset_index(), f"{name}-rank1": rank1.reset_index()},
             figures=figures,
             rank1=rank1,
         )
+
+
+def by_subject(result: Result) -> dict[str, tuple[float, float]]:
+    """Probe subject -> (share, hits) of the headline."""
+    return {row.subject: (row.share, row.hits) for row in result.subjects.itertuples()}

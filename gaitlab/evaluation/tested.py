@@ -37,7 +37,7 @@ class Tested:
 
     headline: what the test comes down to, percent (NaN: it has no score), and what that is called: measure.
     metrics: every final figure under its full name, e.g. `walkers/rank1`. subjects: protocol -> probe subject -> (share, hits)
-        of the headline (`averages`).
+        of the headline (`averages`); of classical rows under `protocol/ROW`.
     text: what is printed. tables: name -> table to keep. figures, files: name (of a file with its ending) -> what makes it, called
         only by those who want it: not by each of several ranks, not for a score on the way.
     rank1, classes: rows of the run's final tables (`runs.summary`), this embedder's and those beside it.

@@ -11,7 +11,7 @@ from gaitlab.reports import bootstrap
 from gaitlab.reports.bootstrap import Estimate, Parts
 from gaitlab.runs.folder import OUTCOME, read_outcome, run_folder
 from gaitlab.runs.summary import Summary
-from gaitlab.sweeps.study import Study, Told, Trial
+from gaitlab.sweeps.study import Study, Trial
 from gaitlab.sweeps.sweep import Sweep, of_row
 from gaitlab.tracking.origins import UNKNOWN, Origin, origins
 
@@ -91,7 +91,7 @@ def in_its_folder(run: str) -> Summary | None:
     return read_outcome(run_folder(run))
 
 
-def ablation_result(sweep: Sweep, study: Study | Told, outcomes: Outcomes = in_its_folder) -> AblationResult:
+def ablation_result(sweep: Sweep, study: Study, outcomes: Outcomes = in_its_folder) -> AblationResult:
     """What is finished so far. ValueError if nothing is."""
     if not sweep.goals:
         raise ValueError(f"sweep {sweep.name} tests nothing; give --base.benchmarks, or objectives")

@@ -10,7 +10,7 @@ import pandas as pd
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """metrics: every final figure, e.g. `walkers/rank1`, percent. subjects: protocol -> probe subject -> (share, hits) of its headline
-    (`evaluation.averages`), which a bootstrap over identities resamples.
+    (`evaluation.averages`), which a bootstrap over identities resamples; of classical rows under `protocol/ROW`.
 
     rank1: percent, a row for each (benchmark, method), a column for each probe set; NaN where a test lacks it.
     classes: percent, a row for each (benchmark, method) that tells classes apart. files: a line for each file for a server.

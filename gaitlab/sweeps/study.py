@@ -50,23 +50,6 @@ class Trial:
     values: Sequence[float]
     seconds: float
 
-    @classmethod
-    def complete(cls, number: int, row: str, seed: int, run: str) -> "Trial":
-        """Of a run that was finished without a study."""
-        return cls(number=number, state="COMPLETE", row=row, seed=seed, point={}, run=run, cause="", values=(), seconds=0.0)
-
-
-@dataclass(frozen=True)
-class Told:
-    """Trials without a study, for a table. command: what to type for more."""
-
-    done: Sequence[Trial]
-    command: str
-    looks: Sequence[int] = ()
-
-    def trials(self) -> Sequence[Trial]:
-        return self.done
-
 
 def default_storage() -> str:
     """$GAITLAB_STUDIES, any SQL URL that Optuna takes, or the SQLite file in gaitlab's home."""

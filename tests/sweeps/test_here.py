@@ -128,9 +128,9 @@ def test_a_sweep_that_is_stopped_says_so_and_goes_on(tiny_store: Store, by: str,
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_a_packed_plan_goes_on_in_an_empty_home(plan: str, tiny_store: Store, tmp_path: Path) -> None:
-    """Killed on the way, packed in small parts, taken in elsewhere without Ray and MLflow; the same as at one go, by two processes."""
-    first, second, pack, count = tmp_path / "first", tmp_path / "second", tmp_path / "pack", 3 * len(SWEEPS[plan].seeds)
+def test_a_plan_in_slices_each_in_an_empty_home_comes_to_the_same(plan: str, tiny_store: Store, tmp_path: Path) -> None:
+    """Stopped on the way, packed in parts, taken in elsewhere, all without Ray and MLflow; the same as at one go, by two processes."""
+    first, second, packs, count = tmp_path / "first", tmp_path / "second", [tmp_path / "1", tmp_path / "2"], 3 * len(SWEEPS[plan].seeds)
     sweep = Started(here, plan, 1, None, False, env=at(first))
     for line in sweep.stdout:
         if f"{plan}: {count // 2} of {count} done" in line:
@@ -138,21 +138,20 @@ def test_a_packed_plan_goes_on_in_an_empty_home(plan: str, tiny_store: Store, tm
             break
     said = sweep.communicate(120)
     assert sweep.returncode == 130, said
-    packed = pipeline("pack.py", plan, "-o", str(pack), "--part-size", "64K", **at(first))
+    packed = pipeline("pack.py", plan, "-o", str(packs[0]), "--part-size", "64K", **at(first))
     assert packed.returncode == 0, packed.stderr
     done = {file.parent.name: file.read_bytes() for file in first.glob("runs/*/outcome.json")}
     assert 1 <= len(done) <= count // 2 + 1, "some rows, and what they stand on"
     shutil.rmtree(first)
-    taken = Started(bare, "sync.py", str(pack), env=at(second))
-    said = taken.communicate(100)
-    assert taken.returncode == 0, said
-    assert f"go on with: python pipelines/sweep.py {plan}" in said
-    again = Started(bare, plan, env=at(second))
+    options = ["--module", "tests.sweeps.tiny_sweeps", "--sweeps", plan, "--minutes", "5", "--reserve", "1", "-o", str(packs[1])]
+    again = Started(bare, "slice.py", str(packs[0]), *options, env=at(second))
     said = again.communicate(400)
     assert again.returncode == 0, said
+    assert re.search(rf"^{plan}: \d+ runs are left, \d+ steps, .* minutes of 1 will do 100 % of it at most$", said, re.M), said
     there = {file.parent.name: file.read_bytes() for file in second.glob("runs/*/outcome.json")}
     assert len(there) == count + 1
     assert {run: there.get(run) for run in done} == done, "what was finished was repeated"
+    assert (packs[1] / "pack.json").exists()
     finish(plan)
     assert figures_at(second, plan) == figures(plan)
 

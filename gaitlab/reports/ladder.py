@@ -1,0 +1,36 @@
+"""What each of several recognisers gains over the one before it, in one test of one seed each."""
+
+from collections.abc import Mapping
+
+from gaitlab.reports import bootstrap
+from gaitlab.reports.bootstrap import Parts
+from gaitlab.reports.table import Mark, Table, interval, number, signed
+
+
+def ladder(protocol: str, rungs: Mapping[str, Parts]) -> Table:
+    """Rank-1 of each rung, from the lowest up, and its gain over the one below.
+
+    rungs: label -> people of the test -> (share, hits), all of the same people (`runs.summary.Summary.subjects`).
+    """
+    lines: list[list[str]] = []
+    marks: dict[tuple[int, int], Mark] = {}
+    below = ""
+    for label, parts in rungs.items():
+        value = 100 * sum(hits for _, hits in parts.values()) / sum(share for share, _ in parts.values())
+        gain = bootstrap.gain({0: parts}, {0: rungs[below]}) if below else None
+        told = [signed(gain.value), interval(gain.low, gain.high, sign=True), below] if gain else ["–", "–", "–"]
+        if gain and gain.certain:
+            marks |= dict.fromkeys([(len(lines), 2), (len(lines), 3)], "more" if gain.value > 0 else "less")
+        lines.append([label, number(value), *told])
+        below = label
+    people = len(next(iter(rungs.values())))
+    return Table(
+        name="gains",
+        title=f"Gains ({protocol})",
+        head=["", "rank-1", "gain", "95 % of the gain", "over"],
+        lines=lines,
+        marks=marks,
+        words=frozenset({0, 4}),
+        note=f"Percent and points. The intervals draw the {people} people anew; of one seed each, they are blind to what another would "
+        "have made. Marked: 0 is outside.",
+    )
