@@ -7,6 +7,7 @@ slides leave open is our default (`gaitlab.methods.cod2`). The two `-small` ones
 from dataclasses import replace
 
 from experiments import supervised
+from experiments.lab import GAITBASE_LAB, RECOGNISER
 from experiments.supervised import DEEPGAITV2_GAIT3D, DEEPGAITV2_SUSTECH1K
 from experiments.walkers import GAITBASE_SMALL
 from gaitlab.backbones.gaitbase import GaitBaseConfig
@@ -69,12 +70,31 @@ COD2_MINI = replace(
 )
 """What ablation tables are made with where there is no GPU: four minutes of one core a run. G folds 4 x 4 pixels, D skips as many. Weights
 of the losses, share of clean frames, noise steps and norm: the best of `cod2-search`."""
-COD2_DEMO = replace(COD2_MINI, name="cod2-demo", train=replace(COD2_MINI.train, steps=800, checkpoint_every=400))
-"""`make demo`: twice as long, five minutes of two cores with its baseline."""
+IN_ORDER = replace(RECOGNISER, clip=replace(RECOGNISER.clip, order="ordered"))
+BASELINE_LAB = replace(GAITBASE_LAB, name="cod2-baseline-walkers-lab", method=IN_ORDER)
+COD2_LAB = replace(
+    BASELINE_LAB,
+    name="cod2-walkers-lab",
+    method=CoD2Config(
+        recogniser=IN_ORDER,
+        generated_weight=0.3,
+        clean=0.5,
+        steps=1000,
+        lowest_level=0.5,
+        bound="tanh",
+        widths=(8, 16, 32),
+        patch=2,
+        denoiser_lr=3e-3,
+    ),
+)
+"""Where ablations are asked. G sees the clip at half of its resolution, as D does."""
+COD2_DEMO = replace(COD2_LAB, name="cod2-demo", train=replace(COD2_LAB.train, steps=500, checkpoint_every=250), validation=None)
+"""`make demo`."""
 
 ALL = {
     experiment.name: experiment
     for experiment in (
-        COD2_SUSTECH1K, COD2_CCPG, COD2_GREW, COD2_GAIT3D, BASELINE_SMALL, COD2_SMALL, BASELINE_MINI, COD2_MINI, COD2_DEMO,
+        COD2_SUSTECH1K, COD2_CCPG, COD2_GREW, COD2_GAIT3D, BASELINE_SMALL, COD2_SMALL, BASELINE_MINI, COD2_MINI,
+        BASELINE_LAB, COD2_LAB, COD2_DEMO,
     )
 }  # fmt: skip
