@@ -44,4 +44,4 @@ def retested(sweep: Sweep, study: Study, data: DataConfig) -> Retested:
             outcome = retest(folder, LocalRun(partial(Path, place)), NoTracker(), data=data, protocols=protocols)
             write_outcome(place, outcome)
         figures[trial.run] = outcome
-    return Retested(store.root.name, figures)
+    return Retested(Path(data.root).name, figures)

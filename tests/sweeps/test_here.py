@@ -45,10 +45,10 @@ def test_what_rows_share_is_trained_once_and_the_sweep_ends_in_a_table(tiny_stor
     assert Counter(r.info.run_name for r in children(client, "three")) == {"afresh": 1, "tuned": 1, "slowly": 1, "pretrained": 1}
     assert {r.info.status for r in children(client, "three")} == {"FINISHED"}
     assert finish("three").count("1 running") == 0, "something was trained again"
-    tested_on_others(SWEEPS["three"])
+    on_others(SWEEPS["three"])
 
 
-def tested_on_others(sweep: Sweep) -> None:
+def on_others(sweep: Sweep) -> None:
     """A finished sweep's runs, tested again on six people of another generator seed, once."""
     others = DataConfig(root="others", make=replace(TINY, seed=1, train_subjects=0, validation_subjects=0, test_subjects=6))
     study = Study.read(sweep)
