@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gaitlab.data.store import Store
@@ -26,22 +27,30 @@ def finish(cluster: Cluster, *names: str) -> str:
     return said
 
 
-def wait_for(driver: Started, name: str, complete: int, running: int, since: float = 0.0) -> None:
-    """Until so many trials are complete, and so many running ones have a checkpoint, written since then."""
+def wait_for(driver: Started, name: str, complete: int, running: int) -> None:
+    """Until so many trials are complete, and so many running ones have a checkpoint."""
     end = time.monotonic() + 240
     while time.monotonic() < end:
         assert driver.poll() is None, driver.communicate(60)
         now = trials(name)
-        begun = [t for t in now if t.state == "RUNNING" and t.run and _saved(t.run) > since]
+        begun = [t for t in now if t.state == "RUNNING" and t.run and list(run_folder(t.run).glob("step-*.pt"))]
         if sum(t.state == "COMPLETE" for t in now) >= complete and len(begun) >= running:
             return
         time.sleep(0.3)
     raise AssertionError(f"{now}")
 
 
-def _saved(run: str) -> float:
-    """When the newest checkpoint was written, 0 if there is none."""
-    return max((file.stat().st_mtime for file in run_folder(run).glob("step-*.pt")), default=0.0)
+def process_of_a_trial(cluster: Cluster, driver: Started, name: str) -> psutil.Process:
+    """In the middle of its work: a running trial has a checkpoint that is newer than the process."""
+    end = time.monotonic() + 240
+    while time.monotonic() < end:
+        assert driver.poll() is None, driver.communicate(60)
+        saved = [file.stat().st_mtime for t in trials(name) if t.state == "RUNNING" for file in run_folder(t.run).glob("step-*.pt")]
+        for process in cluster.processes("ray::Impl"):
+            if max(saved, default=0) > process.create_time():
+                return process
+        time.sleep(0.1)
+    raise AssertionError("no trial's process was found")
 
 
 @pytest.mark.parametrize("name", ["killed", pytest.param("killed-long", marks=pytest.mark.slow)])
@@ -54,12 +63,8 @@ def test_a_search_that_is_killed_ends_with_its_trials_and_no_other(tiny_store: S
     done = {t.number for t in trials(name) if t.state == "COMPLETE"}
     written = {n: (run_folder(before[n][0]) / "outcome.json").stat().st_mtime_ns for n in done}
 
-    again = time.time()
     driver = Started(drive, name, env=cluster.env)
-    wait_for(driver, name, complete=len(done), running=1, since=again)
-    workers = cluster.processes("ray::Impl")
-    assert workers, "no trial's process was found"
-    workers[0].send_signal(signal.SIGKILL)  # a trial's process, in the middle
+    process_of_a_trial(cluster, driver, name).kill()
     if name == "killed-long":
         wait_for(driver, name, complete=len(done) + 1, running=1)
         driver.kill()
