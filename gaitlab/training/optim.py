@@ -83,8 +83,14 @@ class Optimisers:
         return [optimiser.state_dict() for optimiser in self.all]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        for optimiser, state in zip(self.all, states, strict=True):
-            optimiser.load_state_dict(state)
+        try:
+            for optimiser, state in zip(self.all, states, strict=True):
+                optimiser.load_state_dict(state)
+        except ValueError as error:
+            raise ValueError(
+                f"the checkpoint's optimisers divide the parameters otherwise than this version does ({error}); --fresh trains anew, "
+                "--init RUN:PART,... starts from its weights"
+            ) from None
 
 
 def _divided(parameters: list[nn.Parameter], optimiser: str, method: Method) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -56,6 +56,14 @@ def test_groups_have_their_own_rate_and_optimiser() -> None:
     assert [o.param_groups[0]["lr"] for o in optimisers.all] == pytest.approx([0.01, 5e-5])
 
 
+def test_a_state_of_other_groups_is_told() -> None:
+    method = TwoParts()
+    states = Optimisers(OptimConfig(), method, steps=10).state_dict()
+    method.param_groups = lambda: [{"params": list(method.parameters())}]  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="--fresh trains anew"):
+        Optimisers(OptimConfig(), method, steps=10).load_state_dict(states)
+
+
 def test_a_group_may_be_without_decay() -> None:
     method = TwoParts()
     groups = list(method.param_groups())
