@@ -30,12 +30,12 @@ class Arguments:
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME...")]
     """Sweeps of `experiments/`, or begun with `pipelines/sweep.py ... --name NAME`."""
-    people: int | None = None
+    people: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Test the runs again first, without training, on so many other people of the generator that theirs are of; files are NAME-on-DATA."""
-    people_seed: int = 1
+    people_seed: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """--people: seed of their generator; training people have their data's."""
-    root: str | None = None
-    """The same on these shards."""
+    root: Annotated[str | None, tyro.conf.arg(metavar="SHARDS")] = None
+    """The same on these."""
     out: Path = Path("experiments/results")
     """Folder of the files."""
     storage: str | None = None

@@ -1,11 +1,7 @@
-"""A slice of a long plan, on a machine that is lent for minutes and keeps nothing: neither Ray, MLflow nor internet is needed.
+"""A slice of a long plan, on a machine that is lent for minutes: `python pipelines/slice.py [PACK] --minutes 9 --processes 6 -o NEXT`.
 
-python pipelines/slice.py --minutes 9 --processes 6 -o PACK              # the first slice
-python pipelines/slice.py PACK --minutes 9 --processes 6 -o NEXT         # goes on from there
-python pipelines/sync.py NEXT; python pipelines/report.py gpu-lab        # at home: runs into MLflow, tables
-
-Takes in the pack of the slice before, says what it will get done, runs sweeps in their order, several runs side by side on the one GPU,
-stops in time, and packs all that was done.
+Takes in the pack of the slice before, says what it will get done, runs sweeps in their order, several runs side by side (also on one GPU),
+stops in time, and packs all that was done. Neither Ray, MLflow nor internet is needed; the machine may forget everything in between.
 """
 
 import time
@@ -38,7 +34,7 @@ class Arguments:
 
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
     """New folder for the pack of all that is done then."""
-    pack: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="PACK")] = None
+    pack: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PACK]")] = None
     """Of the slice before."""
     sweeps: tuple[str, ...] = tuple(sweep.name for sweep in SLICES)
     """Sweeps of `experiments/`, in this order; those of `experiments/gpu.py` if not given."""

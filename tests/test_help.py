@@ -38,7 +38,7 @@ def test_help_fits_on_a_screen(typed: tuple[str, ...], columns: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    [(f"{name}.py",) for name in ("evaluate", "register", "report", "walkers", "ingest", "opengait", "difficulty")]
+    [(f"{name}.py",) for name in ("evaluate", "register", "report", "walkers", "ingest", "opengait", "difficulty", "slice")]
     + [("walkers.py", "look"), ("ingest.py", "opengait"), ("ingest.py", "frames"), ("ingest.py", "check"), ("opengait.py", "import")],
     ids=" ".join,
 )
