@@ -21,6 +21,7 @@ from gaitlab.modules import import_modules, offered
 from gaitlab.runs import checkpoint
 from gaitlab.runs.book import identity, look_up
 from gaitlab.runs.folder import run_folder
+from gaitlab.runs.pack import check_place
 from gaitlab.sweeps.packing import pack_named, take_in
 from gaitlab.sweeps.sweep import Sweep, experiments
 from gaitlab.training.pace import seconds_per_step
@@ -55,6 +56,7 @@ def main() -> None:
     sweeps = [known.get(name) or called(name, known, "sweep") for name in arguments.sweeps]
     if 60 * arguments.minutes <= arguments.reserve:
         raise ValueError(f"--minutes {arguments.minutes:g}: {arguments.reserve:g} s of them are for the pack (--reserve); give more")
+    check_place(arguments.out)
     end = began + 60 * arguments.minutes - arguments.reserve
     if arguments.pack is not None:
         take_in(arguments.pack)

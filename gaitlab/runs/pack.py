@@ -100,6 +100,11 @@ def _check(runs: Sequence[str], folder: Path, part_size: int, also: Mapping[str,
     for name, path in also.items():
         if not proper(name) or not path.is_file():
             raise ValueError(f"cannot pack {path} as {name!r}: it is no file, or the name leaves the pack")
+    check_place(folder)
+
+
+def check_place(folder: Path) -> None:
+    """ValueError if a pack cannot be written there."""
     held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if folder.exists() and (not folder.is_dir() or not all(PART.fullmatch(name) for name in held)):
         what = "holds a pack" if MANIFEST in held else "is not empty" if held else "is no folder"
