@@ -1,6 +1,7 @@
 """Batches against a loop over walks and frames of the same store."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,6 +101,19 @@ def test_an_error_in_the_thread_reaches_the_caller_and_leaving_early_ends_it() -
     assert len(next(early)) == 3
     early.close()
     assert max(made) <= 4
+
+
+def test_batches_ahead_are_made_on_one_core_and_the_caller_keeps_its_own() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        used = [len(batch) for batch in ahead(lambda _: Batch({}, {}, torch.zeros(torch.get_num_threads()), torch.zeros(0)), 0, 4)]
+        assert used == [1] * 4
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_whole_walks_are_padded_with_zeros_and_cut_at_the_limit(store: Store) -> None:
