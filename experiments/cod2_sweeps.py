@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from experiments.cod2 import BASELINE_MINI, COD2_MINI, MINI_RECOGNISER
+from experiments.cod2 import BASELINE_MINI, COD2_LAB, COD2_MINI, MINI_RECOGNISER
 from gaitlab.backbones.backbone import BackboneConfig
 from gaitlab.backbones.deepgaitv2 import DeepGaitV2Config
 from gaitlab.backbones.gaitgl import GaitGLConfig
@@ -79,6 +79,34 @@ FUSION = _ablation(
 LAMBDA = _ablation(
     "cod2-lambda", "CoD2: weight of the sine branch", {"lambda-one": LAMBDA_ONE, "lambda-scalar": LAMBDA_SCALAR, "cod2": BOTH}, "lambda-one"
 )
+
+LAB_ROWS: Mapping[str, Mapping[str, Any]] = {
+    "baseline": BASELINE, "cod2": BOTH, "high-only": HIGH_ONLY, "low-only": LOW_ONLY, "addition": ADDITION, "lambda-one": LAMBDA_ONE,
+    "lambda-scalar": LAMBDA_SCALAR,
+}  # fmt: skip
+LAB = replace(
+    _ablation("cod2-lab", "CoD2 and its parts in the lab", LAB_ROWS, "baseline"),
+    base=replace(COD2_LAB, train=replace(COD2_LAB.train, steps=600, checkpoint_every=300), validation=None),
+    seeds=tuple(range(8)),
+)
+CONTROLS = replace(
+    LAB,
+    name="cod2-lab-controls",
+    title="CoD2 against arms that are plain augmentation",
+    rows={
+        "baseline": BASELINE,
+        "cod2": BOTH,
+        "generated clips as data": {"method.second_view": "detached"},
+        "noised clips, no denoiser": {"method.second_view": "noised"},
+        "flips": {**BASELINE, "method.clip.augment.flip": 0.5},
+        "rotations": {**BASELINE, "method.clip.augment.rotate": 0.3},
+    },
+    baseline=dict.fromkeys(["cod2", "generated clips as data", "noised clips, no denoiser", "flips", "rotations"], "baseline"),
+    published={},
+    source="",
+    seeds=(0, 1, 2),
+)
+"""Shares the runs of `cod2-lab`."""
 
 BACKBONES: dict[str, BackboneConfig] = {
     "GaitSet": GaitSetConfig(channels=(8, 16, 32), bins=(4, 2, 1)),
@@ -171,4 +199,4 @@ SEARCH = Sweep(
 )
 """By the validation identities, in as many trials as the baseline's, whose rate, decay and margin it keeps."""
 
-SWEEPS = {sweep.name: sweep for sweep in (WALKERS, LEVELS, FUSION, LAMBDA, PLUGIN, WIDTH, LONGER, SEARCH_BASELINE, SEARCH)}
+SWEEPS = {sweep.name: sweep for sweep in (LAB, CONTROLS, WALKERS, LEVELS, FUSION, LAMBDA, PLUGIN, WIDTH, LONGER, SEARCH_BASELINE, SEARCH)}

@@ -23,7 +23,7 @@ from gaitlab.runs.book import identity, look_up
 from gaitlab.runs.folder import run_folder
 from gaitlab.runs.pack import check_place
 from gaitlab.sweeps.packing import pack_named, take_in
-from gaitlab.sweeps.sweep import Sweep, experiments
+from gaitlab.sweeps.sweep import Sweep, of_row
 from gaitlab.training.pace import seconds_per_step
 from gaitlab.training.progress import clock
 from gaitlab.training.ready import prepare
@@ -74,8 +74,10 @@ def main() -> None:
 
 def forecast(sweep: Sweep, seconds: float, processes: int) -> str:
     """What is left of the sweep, and how much of it these seconds will do, if runs side by side do not wait for one another."""
+    if not sweep.rows:
+        return f"a search of {sweep.trials} trials"
     left: list[tuple[Experiment, int]] = []
-    for experiment in experiments(sweep):
+    for experiment in (of_row(sweep, row, seed) for row in sweep.rows for seed in sweep.seeds):
         entry = look_up(identity(experiment).key)
         if entry.outcome is None:
             done = max(checkpoint.found(run_folder(entry.run)), default=0) if entry.run else 0
