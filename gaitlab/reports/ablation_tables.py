@@ -11,8 +11,10 @@ def ablation_tables(result: AblationResult) -> list[Table]:
     """Those that have something to show."""
     some = [_gains(result)]
     some += [_published(result), _differences(result)] if result.columns else []
-    some += [_sets(result), _set_gains(result)] if result.sets else []
-    some += [_certainty(result)] if any(row.gain for row in result.rows) else []
+    gains = any(row.gain for row in result.rows)
+    some += [_sets(result)] if result.sets else []
+    some += [_set_gains(result)] if result.sets and gains else []
+    some += [_certainty(result)] if gains else []
     return [*some, _runs(result)]
 
 

@@ -18,7 +18,7 @@ from gaitlab.types import Batch
 from tests.nets.test_catalogue import batch_for, small
 from tests.processes import Started
 
-WORLD, WALKS = 2, 8
+WORLD, WALKS = 2, 4
 
 
 def kinds() -> dict[str, MethodConfig]:
