@@ -4,6 +4,7 @@ One driver works on a study at a time (`Study.open` holds its lock). What a kill
 the same number and into the same run, so no trial is done twice and none is lost.
 """
 
+import math
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -161,9 +162,9 @@ class Study:
             self._set(self._left[0], RESUMED, True)
             return self._hand_out(self._left.pop(0))
         for _ in range(DRAWS):
-            states = [t.state for t in self.trials()]
-            waiting = states.count("WAITING")
-            if not waiting and (self.sweep.rows or len(states) >= self.sweep.trials):
+            trials = self.trials()
+            waiting = any(t.state == "WAITING" for t in trials)
+            if not waiting and (self.sweep.rows or len(trials) >= self.sweep.trials or self._exhausted(trials)):
                 return None
             number = self.optuna.ask({path: _distribution(range_) for path, range_ in self.sweep.space.items()}).number
             if SEED not in self.optuna.get_trials(deepcopy=False)[number].user_attrs:  # a search's trial that is no retry
@@ -172,6 +173,12 @@ class Study:
                 return self._hand_out(number)
             self.failed(number, REPEATED)
         return None
+
+    def _exhausted(self, trials: Sequence[Trial]) -> bool:
+        """Whether every point of a space of choices has been tried with every seed, and none of them failed."""
+        sizes = [len(r.values) if isinstance(r, Choice) else math.inf for r in self.sweep.space.values()]
+        tried = {(t.seed, *sorted(map(str, t.point.items()))) for t in trials if t.state != "FAIL"}
+        return len(tried) >= math.prod(sizes) * len(self.sweep.seeds)
 
     def begun(self, number: int, run: str) -> None:
         """The trial has an MLflow run."""
