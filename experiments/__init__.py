@@ -2,5 +2,5 @@
 
 from experiments import cod2, cod2_sweeps, gpu, lab, recipes, supervised, walkers
 
-ALL = {**supervised.ALL, **walkers.ALL, **lab.ALL, **cod2.ALL, **gpu.ALL}
+ALL = {**supervised.ALL, **walkers.ALL, **lab.ALL, **cod2.ALL}
 SWEEPS = {**lab.SWEEPS, **cod2_sweeps.SWEEPS, **gpu.SWEEPS, **recipes.SWEEPS}

@@ -94,7 +94,7 @@ COD2_DEMO = replace(COD2_LAB, name="cod2-demo", train=replace(COD2_LAB.train, st
 ALL = {
     experiment.name: experiment
     for experiment in (
-        COD2_SUSTECH1K, COD2_CCPG, COD2_GREW, COD2_GAIT3D, BASELINE_SMALL, COD2_SMALL, BASELINE_MINI, COD2_MINI,
-        BASELINE_LAB, COD2_LAB, COD2_DEMO,
+        COD2_SUSTECH1K, COD2_CCPG, COD2_GREW, COD2_GAIT3D, COD2_SMALL, BASELINE_MINI, COD2_MINI,
+        COD2_LAB, COD2_DEMO,
     )
 }  # fmt: skip

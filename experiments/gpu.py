@@ -46,4 +46,3 @@ LAB_PARTS = Sweep(
 
 SLICES = (LAB_PAIR, STANDARD_PAIR, LAB_PARTS)
 SWEEPS = {sweep.name: sweep for sweep in SLICES}
-ALL = {experiment.name: experiment for experiment in (COD2_LAB, COD2_STANDARD)}
