@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 	@echo "installing into .venv (2 GB, about two minutes)"
 	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # on all cores; pip uses one
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # on all cores, pip uses one; some packages hold templates that do not compile
 	@touch $@
 
 demo: setup

@@ -33,8 +33,7 @@ COD2_GAIT3D = _cod2(DEEPGAITV2_GAIT3D, "cod2-gait3d")
 assert isinstance(GAITBASE_SMALL.method, SupervisedConfig)
 ORDERED = replace(GAITBASE_SMALL.method, clip=replace(GAITBASE_SMALL.method.clip, order="ordered"))
 """Frames in order, as G needs them."""
-BASELINE_SMALL = replace(GAITBASE_SMALL, name="cod2-baseline-walkers-small", method=ORDERED)
-COD2_SMALL = replace(BASELINE_SMALL, name="cod2-walkers-small", method=CoD2Config(recogniser=ORDERED, widths=(16, 32, 64), patch=2))
+COD2_SMALL = replace(GAITBASE_SMALL, name="cod2-walkers-small", method=CoD2Config(recogniser=ORDERED, widths=(16, 32, 64), patch=2))
 
 MINI_RECOGNISER = replace(
     ORDERED,
@@ -71,9 +70,8 @@ COD2_MINI = replace(
 """What ablation tables are made with where there is no GPU: four minutes of one core a run. G folds 4 x 4 pixels, D skips as many. Weights
 of the losses, share of clean frames, noise steps and norm: the best of `cod2-search`."""
 IN_ORDER = replace(RECOGNISER, clip=replace(RECOGNISER.clip, order="ordered"))
-BASELINE_LAB = replace(GAITBASE_LAB, name="cod2-baseline-walkers-lab", method=IN_ORDER)
 COD2_LAB = replace(
-    BASELINE_LAB,
+    GAITBASE_LAB,
     name="cod2-walkers-lab",
     method=CoD2Config(
         recogniser=IN_ORDER,

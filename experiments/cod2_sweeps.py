@@ -80,28 +80,26 @@ LAMBDA = _ablation(
     "cod2-lambda", "CoD2: weight of the sine branch", {"lambda-one": LAMBDA_ONE, "lambda-scalar": LAMBDA_SCALAR, "cod2": BOTH}, "lambda-one"
 )
 
-LAB_ROWS: Mapping[str, Mapping[str, Any]] = {
-    "baseline": BASELINE, "cod2": BOTH, "high-only": HIGH_ONLY, "low-only": LOW_ONLY, "addition": ADDITION, "lambda-one": LAMBDA_ONE,
-    "lambda-scalar": LAMBDA_SCALAR,
-}  # fmt: skip
 LAB = replace(
-    _ablation("cod2-lab", "CoD2 and its parts in the lab", LAB_ROWS, "baseline"),
+    WALKERS,
+    name="cod2-lab",
+    title="CoD2 and its parts in the lab",
     base=replace(COD2_LAB, train=replace(COD2_LAB.train, steps=600, checkpoint_every=300), validation=None),
     seeds=tuple(range(8)),
 )
+_ARMS: Mapping[str, Mapping[str, Any]] = {
+    "cod2": BOTH,
+    "generated clips as data": {"method.second_view": "detached"},
+    "noised clips, no denoiser": {"method.second_view": "noised"},
+    "flips": {**BASELINE, "method.clip.augment.flip": 0.5},
+    "rotations": {**BASELINE, "method.clip.augment.rotate": 0.3},
+}
 CONTROLS = replace(
     LAB,
     name="cod2-lab-controls",
     title="CoD2 against arms that are plain augmentation",
-    rows={
-        "baseline": BASELINE,
-        "cod2": BOTH,
-        "generated clips as data": {"method.second_view": "detached"},
-        "noised clips, no denoiser": {"method.second_view": "noised"},
-        "flips": {**BASELINE, "method.clip.augment.flip": 0.5},
-        "rotations": {**BASELINE, "method.clip.augment.rotate": 0.3},
-    },
-    baseline=dict.fromkeys(["cod2", "generated clips as data", "noised clips, no denoiser", "flips", "rotations"], "baseline"),
+    rows={"baseline": BASELINE, **_ARMS},
+    baseline=dict.fromkeys(_ARMS, "baseline"),
     published={},
     source="",
     seeds=(0, 1, 2),

@@ -5,13 +5,12 @@
 
 from dataclasses import replace
 
-from experiments.cod2_sweeps import ADDITION, BASELINE, BOTH, HIGH_ONLY, LAMBDA_ONE, LAMBDA_SCALAR, LOW_ONLY
+from experiments.cod2_sweeps import LAB
 from experiments.lab import GAITBASE_LAB
 from experiments.supervised import GAITBASE
 from experiments.walkers import GAITBASE_WALKERS
 from gaitlab.experiment import Experiment, TrainConfig
 from gaitlab.methods.cod2 import CoD2Config
-from gaitlab.sweeps.sweep import Sweep
 
 _ORDERED = replace(GAITBASE, clip=replace(GAITBASE.clip, order="ordered"))
 """The published GaitBase, 30 frames; in order, as G needs them."""
@@ -26,23 +25,18 @@ _TRAIN = TrainConfig(steps=20_000, precision="auto", log_every=100, checkpoint_e
 COD2_LAB = replace(_at_full_width("cod2-lab-full", GAITBASE_LAB, _TRAIN), optim=GAITBASE_WALKERS.optim)
 COD2_STANDARD = _at_full_width("cod2-standard-full", GAITBASE_WALKERS, _TRAIN)
 
-_PAIR = {"baseline": BASELINE, "cod2": BOTH}
-LAB_PAIR = Sweep(
-    name="gpu-lab", title="CoD² in the lab at full width", base=COD2_LAB, rows=_PAIR, baseline={"cod2": "baseline"}, seeds=(0, 1, 2)
+LAB_PARTS = replace(
+    LAB, name="gpu-lab-parts", title="CoD² in the lab at full width, and its parts", base=COD2_LAB, published={}, source="", seeds=(0, 1, 2)
 )
+LAB_PAIR = replace(
+    LAB_PARTS,
+    name="gpu-lab",
+    title="CoD² in the lab at full width",
+    rows={row: LAB.rows[row] for row in ("baseline", "cod2")},
+    baseline={"cod2": "baseline"},
+)
+"""Its runs are the parts' as well."""
 STANDARD_PAIR = replace(LAB_PAIR, name="gpu-standard", title="CoD² on walkers-standard at full width", base=COD2_STANDARD)
-_PARTS = {
-    "high-only": HIGH_ONLY, "low-only": LOW_ONLY, "addition": ADDITION, "lambda-one": LAMBDA_ONE, "lambda-scalar": LAMBDA_SCALAR,
-}  # fmt: skip
-LAB_PARTS = Sweep(
-    name="gpu-lab-parts",
-    title="CoD² in the lab at full width, and its parts",
-    base=COD2_LAB,
-    rows={**_PAIR, **_PARTS},
-    baseline=dict.fromkeys(["cod2", *_PARTS], "baseline"),
-    seeds=(0, 1, 2),
-)
-"""Shares the pair's runs."""
 
 SLICES = (LAB_PAIR, STANDARD_PAIR, LAB_PARTS)
 SWEEPS = {sweep.name: sweep for sweep in SLICES}

@@ -23,7 +23,7 @@ from gaitlab.runs.book import identity, look_up
 from gaitlab.runs.folder import run_folder
 from gaitlab.runs.pack import check_place
 from gaitlab.sweeps.packing import pack_named, take_in
-from gaitlab.sweeps.sweep import Sweep, of_row
+from gaitlab.sweeps.sweep import Sweep, planned
 from gaitlab.training.pace import seconds_per_step
 from gaitlab.training.progress import clock
 from gaitlab.training.ready import prepare
@@ -53,7 +53,7 @@ def main() -> None:
     began = time.monotonic()
     arguments = understood(lambda: tyro.cli(Arguments, description=__doc__))
     known = {**SWEEPS, **offered(import_modules(arguments.own), "SWEEPS")}
-    sweeps = [known.get(name) or called(name, known, "sweep") for name in arguments.sweeps]
+    sweeps = [called(name, known, "sweep") for name in arguments.sweeps]
     if 60 * arguments.minutes <= arguments.reserve:
         raise ValueError(f"--minutes {arguments.minutes:g}: {arguments.reserve:g} s of them are for the pack (--reserve); give more")
     check_place(arguments.out)
@@ -77,7 +77,7 @@ def forecast(sweep: Sweep, seconds: float, processes: int) -> str:
     if not sweep.rows:
         return f"a search of {sweep.trials} trials"
     left: list[tuple[Experiment, int]] = []
-    for experiment in (of_row(sweep, row, seed) for row in sweep.rows for seed in sweep.seeds):
+    for experiment in planned(sweep):
         entry = look_up(identity(experiment).key)
         if entry.outcome is None:
             done = max(checkpoint.found(run_folder(entry.run)), default=0) if entry.run else 0

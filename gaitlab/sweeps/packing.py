@@ -10,7 +10,7 @@ from gaitlab.runs.folder import has_config, newest_run, run_folder
 from gaitlab.runs.pack import Packed, pack
 from gaitlab.runs.unpack import unpack
 from gaitlab.sweeps.study import STUDY_FILE, Study, copy_in, copy_out, remembered
-from gaitlab.sweeps.sweep import of_row
+from gaitlab.sweeps.sweep import planned
 from gaitlab.tracking.record import kept_record
 
 
@@ -49,8 +49,7 @@ def _chosen(names: Sequence[str], storage: str | None, scratch: Path) -> tuple[l
             copy_out(name, storage, file)  # first, so that what has ended in it is there
             studies[file.name] = file
             begun = [trial.run for trial in Study.read(sweep, storage).trials()]
-            rows = [of_row(sweep, row, seed) for row in sweep.rows for seed in sweep.seeds]
-            begun += [look_up(identity(each).key).run for of in rows for each in (*of.all_below, of)]
+            begun += [look_up(identity(each).key).run for of in planned(sweep) for each in (*of.all_below, of)]
             runs += [each for run in begun if run and has_config(run_folder(run)) for each in with_below(run)]
         elif newest := newest_run(name):
             runs += with_below(newest)

@@ -169,6 +169,11 @@ def experiments(sweep: Sweep) -> Iterator[Experiment]:
         yield of_point(sweep, i, {path: _corner(range_, i) for path, range_ in sweep.space.items()}, sweep.seeds[0])
 
 
+def planned(sweep: Sweep) -> Iterator[Experiment]:
+    """Every row of an ablation with every seed."""
+    return (of_row(sweep, row, seed) for row in sweep.rows for seed in sweep.seeds)
+
+
 def _corner(range_: Range, i: int) -> Any:
     if isinstance(range_, Choice):
         return range_.values[i % len(range_.values)]

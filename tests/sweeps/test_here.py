@@ -147,6 +147,7 @@ def test_a_plan_in_slices_each_in_an_empty_home_comes_to_the_same(plan: str, tin
     again = Started(bare, "slice.py", str(packs[0]), *options, env=at(second))
     said = again.communicate(400)
     assert again.returncode == 0, said
+    assert f"go on with: python pipelines/sweep.py {plan}" in said
     trained = len(done) - any(read_config(second / "runs" / run).name == "pretrained" for run in done)
     assert re.search(rf"^{plan}: {count - trained} runs are left, \d+ steps, .* minutes of 1 will do 100 % of it at most$", said, re.M), (
         said
