@@ -8,6 +8,7 @@ GaitSet and GaitPart train with the triplet loss alone (`neck="none"`); GaitBase
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from gaitlab.backbones.backbone import BackboneConfig
@@ -15,6 +16,7 @@ from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.losses.identity import part_cross_entropy
 from gaitlab.losses.triplet import Comparison, Mining, SelfDistance, part_triplet
 from gaitlab.method import Method, MethodConfig
+from gaitlab.nn.frames import snippets
 from gaitlab.nn.gather import all_rows
 from gaitlab.nn.heads import BNNeck, PartLinear, SharedNeck
 from gaitlab.rng import Rng
@@ -49,12 +51,17 @@ class SupervisedConfig(MethodConfig):
     smoothing: float = 0.1
     triplet_on: Literal["raw", "normalised"] = "raw"
     embed_from: Feature = "raw"
+    snippet: int | None = None
+    """A test walk's features are the mean over snippets of about so many frames, every k-th each; a maximum over time then sees as many as
+    in training. None: the walk at once."""
     self_distance: SelfDistance = "zero"
     """rounded: the reference implementation's numbers, digit for digit (what `interop.opengait` sets)."""
 
     def __post_init__(self) -> None:
         if self.neck == "none" and (self.triplet_on, self.embed_from) != ("raw", "raw"):
             raise ValueError("triplet_on and embed_from take 'normalised' and 'logits' only with a neck: neck 'bnneck' or 'shared'")
+        if self.snippet is not None and (self.snippet < 1 or self.backbone.companions):
+            raise ValueError(f"snippet is a number of frames, of a network with one input; None takes walks at once: {self.snippet}")
         if self.classes and self.neck == "none":
             raise ValueError("classes need a classifier: neck 'bnneck' or 'shared'")
 
@@ -117,11 +124,12 @@ class Supervised(Method):
         return Losses(terms, watch)
 
     def embed(self, batch: Batch) -> Tensor:
-        raw = self.head(self.features(batch)).float()
+        features = self.features(batch) if self.config.snippet is None else self._over_snippets(batch, self.config.snippet)
+        raw = self.head(features).float()
         if self.neck is None or self.config.embed_from == "raw":
             return raw
-        features = self.neck.normalised(raw)
-        return features if self.config.embed_from == "normalised" else self.neck.logits(features)
+        normalised = self.neck.normalised(raw)
+        return normalised if self.config.embed_from == "normalised" else self.neck.logits(normalised)
 
     def _label(self, batch: Batch) -> Tensor:
         if not self.config.classes:
@@ -129,6 +137,10 @@ class Supervised(Method):
         if batch.target is None:
             raise ValueError(f"a batch for {', '.join(self.config.classes)} needs its target")
         return batch.target
+
+    def _over_snippets(self, batch: Batch, frames: int) -> Tensor:
+        clips, lengths, counts = snippets(batch.clips["gait"], batch.lengths["gait"], frames)
+        return torch.stack([walk.mean(0) for walk in self.backbone(clips, lengths).split(counts)])
 
     def features(self, batch: Batch) -> Tensor:
         """Part features before the head, `n p c`."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 
 def sizes_of(clip: Tensor, lengths: Tensor) -> list[int]:
@@ -17,6 +18,17 @@ def sizes_of(clip: Tensor, lengths: Tensor) -> list[int]:
     if len(sizes) != len(clip) or min(sizes) < 1 or max(sizes) > clip.shape[1]:
         raise ValueError(f"clips of shape {tuple(clip.shape)} need one length each, 1 to {clip.shape[1]} frames; got {sizes}")
     return sizes
+
+
+def snippets(clip: Tensor, lengths: Tensor, frames: int) -> tuple[Tensor, Tensor, list[int]]:
+    """Clips `n t c h w`, each cut into k snippets of about `frames` frames, every k-th frame of it; each frame is in one snippet.
+
+    Returns the snippets `m s c h w`, clip after clip, their lengths `m`, and each clip's k.
+    """
+    counts = [max(1, round(size / frames)) for size in lengths.tolist()]
+    parts = [walk[first:size:k] for walk, size, k in zip(clip, sizes_of(clip, lengths), counts, strict=True) for first in range(k)]
+    sizes = torch.tensor([len(part) for part in parts], device=lengths.device)
+    return pad_sequence(parts, batch_first=True), sizes, counts
 
 
 def pack(clip: Tensor, sizes: Sequence[int]) -> Tensor:

@@ -56,6 +56,25 @@ def test_normalised_features() -> None:
     torch.testing.assert_close(embedded.norm(dim=2), torch.ones(8, 8))
 
 
+def test_a_walk_as_the_mean_of_its_snippets() -> None:
+    torch.manual_seed(0)
+    whole = SupervisedConfig(backbone=SMALL, embedding=12).build(4).eval()
+    cut = SupervisedConfig(backbone=SMALL, embedding=12, snippet=4).build(4).eval()
+    cut.load_state_dict(whole.state_dict())
+    clip = batch(2, 1, 9).clips["gait"]
+
+    def of(clip: torch.Tensor, *lengths: int) -> Batch:
+        rows = torch.arange(len(lengths))
+        return Batch({"gait": clip}, {"gait": torch.tensor(lengths)}, rows, rows)
+
+    embedded = cut.embed(of(clip, 9, 5))
+    halves = whole.embed(of(clip[:1, ::2], 5)), whole.embed(of(clip[:1, 1::2], 4))
+    torch.testing.assert_close(embedded[:1], (halves[0] + halves[1]) / 2)
+    torch.testing.assert_close(embedded[1:], whole.embed(of(clip[1:], 5)))
+    with pytest.raises(ValueError, match="snippet is a number of frames"):
+        SupervisedConfig(snippet=0)
+
+
 def test_embedding_is_float32_inside_autocast() -> None:
     method = SupervisedConfig(backbone=SMALL).build(4).eval()
     with torch.no_grad():
