@@ -3,15 +3,23 @@
 A small ResNet per frame, maximum over time, horizontal strips. Three input channels make it LidarGait (Shen et al., CVPR 2023).
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
 from gaitlab.backbones.backbone import Backbone, BackboneConfig
 from gaitlab.nn.blocks import Block2D, Stage, Stem
-from gaitlab.nn.frames import pack, sizes_of, temporal_max
+from gaitlab.nn.frames import pack, sizes_of, temporal_max, temporal_mean
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.pooling import horizontal_pyramid
+
+SET_POOLING: Mapping[str, Callable[[Tensor, Sequence[int]], Tensor]] = {
+    "max": temporal_max,
+    "mean": temporal_mean,
+    "max+mean": lambda frames, sizes: (temporal_max(frames, sizes) + temporal_mean(frames, sizes)) / 2,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +35,8 @@ class GaitBaseConfig(BackboneConfig):
     """Strips of each scale of the pyramid."""
     stem_stride: int = 1
     """2 quarters the work of every layer (and the rows: use bins=(8,)); our reduced preset for CPUs."""
+    set_pooling: Literal["max", "mean", "max+mean"] = "max"
+    """What becomes of a walk's frames; max+mean, half of each, is ours: a maximum of many frames is larger than of the few in training."""
 
     def __post_init__(self) -> None:
         if not len(self.channels) == len(self.layers) == len(self.strides):
@@ -39,7 +49,7 @@ class GaitBaseConfig(BackboneConfig):
 class GaitBase(Backbone):
     def __init__(self, config: GaitBaseConfig) -> None:
         super().__init__()
-        self.bins = config.bins
+        self.bins, self.set_pooling = config.bins, config.set_pooling
         self.parts, self.channels = sum(config.bins), config.channels[-1]
         self.stem = Stem(config.in_channels, config.channels[0], config.stem_stride)
         widths = zip((config.channels[0], *config.channels), config.channels, config.layers, config.strides, strict=False)
@@ -51,4 +61,4 @@ class GaitBase(Backbone):
         x = self.stem(pack(clip, sizes))
         for stage in self.stages:
             x = stage(x, sizes)
-        return horizontal_pyramid(temporal_max(x, sizes), self.bins)
+        return horizontal_pyramid(SET_POOLING[self.set_pooling](x, sizes), self.bins)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gaitlab.diffusion.process import cosine_alpha_bar, q_sample
+from gaitlab.diffusion.process import q_sample
+from gaitlab.diffusion.schedules import cosine
 from gaitlab.diffusion.unet import GROUPS, UNet
 from gaitlab.method import Method, MethodConfig
 from gaitlab.methods.supervised import SupervisedConfig
@@ -151,7 +152,7 @@ class CoD2(Method):
             self.denoiser = UNet(config.recogniser.backbone.in_channels, config.widths, config.patch)
             places = self.denoiser.places if config.high_level else ()
         self.controls = nn.ModuleList(Control(backbone.bins[0], backbone.channels, width, config) for width in places)
-        self.register_buffer("alpha_bar", cosine_alpha_bar(config.steps), persistent=False)
+        self.register_buffer("alpha_bar", cosine(config.steps), persistent=False)
 
     def losses(self, batch: Batch, rng: Rng) -> Losses:
         config, x0 = self.config, batch.clips["gait"]

@@ -51,6 +51,13 @@ def temporal_max(frames: Tensor, sizes: Sequence[int]) -> Tensor:
     return torch.stack([walk.max(0).values for walk in frames.split(list(sizes))])
 
 
+def temporal_mean(frames: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Packed `f ...` -> mean of each walk's frames, `n ...`."""
+    if min(sizes) == max(sizes):
+        return frames.unflatten(0, (len(sizes), sizes[0])).mean(1)
+    return torch.stack([walk.mean(0) for walk in frames.split(list(sizes))])
+
+
 def across_time(conv: Callable[[Tensor], Tensor], frames: Tensor, sizes: Sequence[int], reach: int = 1) -> Tensor:
     """A length-keeping temporal convolution of packed frames `f ...`, zero-padded in time at each walk's ends.
 

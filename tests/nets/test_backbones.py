@@ -20,7 +20,9 @@ CONFIGS = {
     "gaitset": GaitSetConfig(channels=(4, 6, 8)),
     "gaitset-two-channels": GaitSetConfig(channels=(4, 6, 8), in_channels=2, bins=(4, 1)),
     "gaitbase": GaitBaseConfig(channels=NARROW),
-    "gaitbase-reduced": GaitBaseConfig(channels=(4, 6, 8), layers=(1, 2, 1), strides=(1, 2, 2), stem_stride=2, bins=(8, 2), in_channels=3),
+    "gaitbase-reduced": GaitBaseConfig(
+        channels=(4, 6, 8), layers=(1, 2, 1), strides=(1, 2, 2), stem_stride=2, bins=(8, 2), in_channels=3, set_pooling="max+mean"
+    ),
     "deepgaitv2-2d": DeepGaitV2Config(mode="2d", channels=NARROW),
     "deepgaitv2-p3d": DeepGaitV2Config(mode="p3d", channels=NARROW, layers=(1, 2, 1, 1)),
     "deepgaitv2-3d": DeepGaitV2Config(mode="3d", channels=NARROW, in_channels=2),

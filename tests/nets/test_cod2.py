@@ -13,7 +13,6 @@ from gaitlab.backbones.gaitbase import GaitBaseConfig
 from gaitlab.backbones.gaitgl import GaitGLConfig
 from gaitlab.backbones.gaitpart import GaitPartConfig
 from gaitlab.backbones.gaitset import GaitSetConfig
-from gaitlab.diffusion.process import cosine_alpha_bar, q_sample
 from gaitlab.diffusion.unet import UNet
 from gaitlab.methods.cod2 import CoD2, CoD2Config, Control
 from gaitlab.methods.supervised import SupervisedConfig
@@ -48,27 +47,6 @@ def built(**changes: Any) -> CoD2:
 
 
 # -- the process ---------------------------------------------------------------------------------------------------------
-
-
-def test_less_and_less_of_the_signal_is_left() -> None:
-    left = cosine_alpha_bar(1000)
-    assert left[0] == 1
-    assert (left[1:] < left[:-1]).all()
-    assert 0 < left[-1] < 1e-4
-    f = [math.cos((t / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(1001)]
-    assert left[500].item() == pytest.approx(f[500] / f[0])  # clipped only at the end
-    with pytest.raises(ValueError, match="at least one step"):
-        cosine_alpha_bar(0)
-
-
-def test_q_sample_has_its_mean_and_variance() -> None:
-    left, t = cosine_alpha_bar(10), torch.tensor([0, 4, 10])
-    x0, noise = torch.full((3, 50_000), 2.0), torch.randn(3, 50_000, generator=generator())
-    xt = q_sample(x0, t, noise, left)
-    torch.testing.assert_close(xt[0], x0[0])
-    for i in (1, 2):
-        assert xt[i].mean().item() == pytest.approx(2 * math.sqrt(left[t[i]]), abs=0.02)
-        assert xt[i].var().item() == pytest.approx(1 - left[t[i]].item(), rel=0.03, abs=1e-3)
 
 
 def test_noised_frames_are_one_run_at_either_end() -> None:

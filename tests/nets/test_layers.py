@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from gaitlab.nn.blocks import SpaceTimeConv, TimeConv
-from gaitlab.nn.frames import across_time, pack, temporal_max
+from gaitlab.nn.frames import across_time, pack, temporal_max, temporal_mean
 from gaitlab.nn.heads import BNNeck, PartLinear
 from gaitlab.nn.pooling import horizontal_pyramid
 from gaitlab.nn.syncnorm import ExactNorm
@@ -21,6 +21,7 @@ def test_pack_and_temporal_max(sizes: list[int], channels: int) -> None:
     assert torch.equal(frames, torch.cat([clip[i, :size] for i, size in enumerate(sizes)]))
     expected = torch.stack([clip[i, :size].amax(0) for i, size in enumerate(sizes)])
     assert torch.equal(temporal_max(frames, sizes), expected)
+    torch.testing.assert_close(temporal_mean(frames, sizes), torch.stack([c[:size].mean(0) for c, size in zip(clip, sizes, strict=True)]))
 
 
 @pytest.mark.parametrize("sizes", [UNEQUAL, EQUAL])
