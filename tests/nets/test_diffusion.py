@@ -1,6 +1,7 @@
 """Schedules, weights, targets and samplers, against formulas and against a distribution whose score is known."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from gaitlab.diffusion.process import Target, parts_of, q_sample, target_of, without_condition
 from gaitlab.diffusion.samplers import guided, levels, sample
 from gaitlab.diffusion.schedules import SCHEDULES, cosine, inverted_cosine, linear
+from gaitlab.diffusion.spacetime import SpaceTimeUNet, bucket
 from gaitlab.diffusion.weighting import WEIGHTINGS, snr, weights
 
 LEVELS = torch.tensor([1, 10, 250, 500, 750, 990, 1000])
@@ -23,7 +25,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values())
 @pytest.mark.parametrize("steps", [1, 10, 1000])
-def test_less_and_less_of_the_signal_is_left(schedule: type, steps: int) -> None:
+def test_less_and_less_of_the_signal_is_left(schedule: Callable[[int], Tensor], steps: int) -> None:
     left = schedule(steps)
     assert len(left) == steps + 1
     assert left[0] == 1
@@ -156,3 +158,32 @@ def test_levels_on_the_way() -> None:
     assert levels(5, 5) == [5, 4, 3, 2, 1]
     with pytest.raises(ValueError, match="in 1 to 5; not 6"):
         levels(5, 6)
+
+
+# -- the space-time network ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "parameters"), [(32, 3_655_316), (64, 11_576_084), (128, 40_215_572)])
+def test_the_space_time_network_is_as_large_as_published(width: int, parameters: int) -> None:
+    with torch.device("meta"):
+        assert sum(p.numel() for p in SpaceTimeUNet(width=width).parameters()) == parameters
+
+
+def test_what_the_space_time_network_sees() -> None:
+    torch.manual_seed(0)
+    network = SpaceTimeUNet(width=8, multipliers=(1, 2), condition=5).double()
+    clips, t, condition = normal(2, 6, 4, 4, 4), torch.tensor([3, 900]), normal(2, 5)
+    out = network(clips, t, condition)
+    assert out.shape == clips.shape
+    torch.testing.assert_close(network(clips[1:], t[1:], condition[1:]), out[1:])  # a clip alone
+    for changed in ((clips.roll(1, 0), t, condition), (clips, t + 1, condition), (clips, t, condition + 1), (clips.flip(1), t, condition)):
+        assert (network(*changed) - out).abs().amax((1, 2, 3, 4)).min() > 1e-4
+    last = clips.clone()
+    last[:, 5] += 1
+    assert (network(last, t, condition) - out)[:, 0].abs().max() > 1e-4  # the first frame sees the last
+    with pytest.raises(ValueError, match="1 halvings do not divide maps of 4 x 3"):
+        network(clips[..., :3], t, condition)
+
+
+def test_classes_of_distances_between_frames() -> None:
+    assert bucket(torch.tensor([0, 1, 7, 8, 16, 31, 32, 400, -1, -7, -8, -400])).tolist() == [0, 1, 7, 8, 12, 15, 15, 15, 17, 23, 24, 31]
