@@ -190,11 +190,13 @@ def _transfer(field: tyro.constructors.StructTypeInfo) -> tyro.constructors.Stru
 
 
 def understood(ask: Callable[[], T]) -> T:
-    """What tyro makes of the command line; its box about a wrong one becomes the single line of a ValueError."""
+    """What is made of the command line; tyro's box about a wrong one becomes the single line of a ValueError, which names the option."""
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), FIELDS:
             return ask()
+    except ValueError as error:
+        raise ValueError(_as_typed(str(error))) from None
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -202,4 +204,15 @@ def understood(ask: Callable[[], T]) -> T:
     lines = [line.strip() for line in boxed if not line.startswith(" " * 9)]  # without the options' help
     facts = re.sub(r"\.?\s*; \s*", "; ", " ".join("; " if line.startswith("──") else line for line in lines))
     facts = re.sub(r"^Error parsing __\S+: ", "", facts.strip())  # a name inside tyro
-    raise ValueError(facts.partition("; For full helptext")[0].strip() or said.getvalue().strip())  # no box where a terminal draws none
+    facts = facts.partition("; For full helptext")[0].strip()
+    raise ValueError(_as_typed(facts) or said.getvalue().strip())  # no box where a terminal draws none
+
+
+def _as_typed(error: str) -> str:
+    """`--optim.lr is ...` for what tyro says of `OptimConfig.lr` at `experiment.optim`."""
+    return re.sub(r"^(?:Error parsing (?:experiment\.?)?(?!--)(\S*): )?(?:[A-Z]\w*\.(\w+)(?= ))?", _option, error, count=1)
+
+
+def _option(found: re.Match[str]) -> str:
+    path = ".".join(filter(None, found.groups())).replace("_", "-")
+    return f"--{path}" + ("" if found[2] else ": ") if path else ""

@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from gaitlab.within import arms, of_item, outside
+
 T = TypeVar("T")
 
 WINGS = ("methods", "backbones", "experiment", "evaluation", "data", "walkers", "sweeps")
@@ -28,7 +30,16 @@ FREE: Mapping[str, Any] = {"decides": False}
 
 
 class Config:
-    """Base of everything that is stored by its class's name; a subclass is a frozen dataclass."""
+    """Base of everything that is stored by its class's name; a subclass is a frozen dataclass.
+
+    A number says its range in its type (`gaitlab.within`). One that checks more begins its `__post_init__` with `super().__post_init__()`.
+    """
+
+    def __post_init__(self) -> None:
+        kind: Any = type(self)
+        for name, hint in _ranges(kind).items():
+            for number, within in outside(getattr(self, name), hint):
+                raise ValueError(f"{kind.__name__}.{name} is {within}; it is {number:g}")
 
     @classmethod
     def upgraded(cls, plain: dict[str, Any]) -> dict[str, Any]:
@@ -65,18 +76,17 @@ def from_dict(plain: Any, kind: type[T]) -> T:
 
 def _read(plain: Any, hint: Any) -> Any:
     """The value that a field of the type `hint` holds; `_checked` sees to its type."""
-    arms = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     if isinstance(plain, list):
-        inside = [typing.get_args(arm) for arm in arms if typing.get_origin(arm) is tuple]
+        inside = [typing.get_args(arm) for arm in arms(hint) if typing.get_origin(arm) is tuple]
         inside = [items for items in inside if len(items) == len(plain) or items[-1] is Ellipsis] or [(Any, ...)]
         each = inside[0][:1] * len(plain) if inside[0][-1] is Ellipsis else inside[0]
         return tuple(_read(item, of) for item, of in zip(plain, each, strict=True))
     if not isinstance(plain, dict):
         return plain
     if "kind" not in plain:
-        of = next((typing.get_args(arm)[1] for arm in arms if typing.get_origin(arm) is Mapping), Any)
+        of = next((typing.get_args(arm)[1] for arm in arms(hint) if typing.get_origin(arm) is Mapping), Any)
         return {key: _read(item, of) for key, item in plain.items()}
-    families = [arm for arm in arms if isinstance(arm, type) and issubclass(arm, Config)] or [Config]
+    families = [arm for arm in arms(hint) if isinstance(arm, type) and issubclass(arm, Config)] or [Config]
     cls = _class(str(plain["kind"]), families)
     plain, known = cls.upgraded(plain), _hints(cls)
     for key in plain:
@@ -131,6 +141,13 @@ def _hints(cls: Any) -> dict[str, Any]:
     """Field -> its type."""
     hints = typing.get_type_hints(cls)
     return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+
+
+@cache
+def _ranges(cls: Any) -> dict[str, Any]:
+    """Field -> its type with the ranges, of the fields that may hold numbers."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if hints[f.name] not in (str, bool)}
 
 
 def fingerprint(value: Config) -> str:
@@ -229,14 +246,17 @@ def _override_one(value: Any, hint: Any, keys: Sequence[str], new: Any, path: st
     key, rest = keys[0], keys[1:]
     if isinstance(value, tuple):
         place = _place(value, key, path)
-        return (*value[:place], _override_one(value[place], _of_item(hint, place), rest, new, path), *value[place + 1 :])
+        return (*value[:place], _override_one(value[place], of_item(hint, place), rest, new, path), *value[place + 1 :])
     if isinstance(value, Mapping):
-        return {**value, ".".join(keys): _checked(new, _of_item(hint, 0), path)}
+        return {**value, ".".join(keys): _checked(new, of_item(hint, 0), path)}
     if not dataclasses.is_dataclass(value):
         raise ValueError(f"{path!r} goes below a plain value ({value!r})")
     type_ = _type_of(value, key, path)
     changed = _override_one(getattr(value, key), type_, rest, new, path)
-    return dataclasses.replace(value, **{key: changed})  # type: ignore[type-var]
+    try:
+        return dataclasses.replace(value, **{key: changed})  # type: ignore[type-var]
+    except ValueError as error:
+        raise ValueError(str(error).replace(f"{type(value).__name__}.{key} ", f"{path} ", 1)) from None
 
 
 def _type_of(value: Any, key: str, path: str) -> Any:
@@ -252,17 +272,6 @@ def _place(items: tuple[Any, ...], key: str, path: str) -> int:
         return int(key)
     there = f"0 to {len(items) - 1}" if items else "none"
     raise ValueError(f"unknown field {path!r}: there is no {key!r} of it; there are {there}")
-
-
-def _of_item(hint: Any, place: int) -> Any:
-    """Type of what a field of the type `hint`, a tuple or a mapping, holds at a place."""
-    for arm in typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,):
-        origin, args = typing.get_origin(arm), typing.get_args(arm)
-        if origin is tuple:
-            return args[0] if args[-1] is Ellipsis else args[place]
-        if origin is Mapping:
-            return args[1]
-    return Any
 
 
 def _checked(new: Any, hint: Any, path: str) -> Any:
@@ -292,13 +301,6 @@ def _checked(new: Any, hint: Any, path: str) -> Any:
     elif isinstance(hint, type) and isinstance(new, hint) and not (hint is int and isinstance(new, bool)):
         return new
     raise ValueError(f"{path} takes {getattr(hint, '__name__', hint)}; not {new!r}")
-
-
-def at_least(least: int, config: Config, *names: str) -> None:
-    """ValueError unless these fields of the config are `least` or more."""
-    for name in names:
-        if getattr(config, name) < least:
-            raise ValueError(f"{name} is {least} or more; it is {getattr(config, name)}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Fixed, Suppress
 
-from gaitlab.config import FREE, Config, at_least
+from gaitlab.config import FREE, Config
 from gaitlab.data.shards import DataConfig
 from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.method import MethodConfig
 from gaitlab.modules import modules_of
+from gaitlab.within import Count, Natural, PartShare, Positive, Share, Weight, Within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,57 +35,59 @@ class OptimConfig(Config):
 
     name: Literal["sgd", "adamw", "adam", "muon"] = "sgd"
     """muon: for matrices and filters, AdamW for the rest; AdamW's rates suit it, two to three times as high."""
-    lr: float = 0.1
-    momentum: float = 0.9
+    lr: Weight = 0.1
+    momentum: PartShare = 0.9
     """SGD's; Adam's betas stay at (0.9, 0.999), Muon's at 0.95."""
-    weight_decay: float = 5e-4
+    weight_decay: Share = 5e-4
     schedule: Literal["milestones", "cosine", "constant"] = "milestones"
-    milestones: tuple[int, ...] = ()
-    gamma: float = 0.1
+    milestones: tuple[Natural, ...] = ()
+    """Steps at which the rate falls, rising."""
+    gamma: Annotated[float, Within(above=0, most=1)] = 0.1
     """Factor at each milestone."""
-    warmup: int = 0
+    warmup: Natural = 0
     """Steps of linear warm-up."""
-    least_lr: float = 0.0
+    least_lr: Weight = 0.0
     """Rates do not fall below this after the warm-up."""
-    clip_norm: float | None = None
+    clip_norm: Positive | None = None
     """Gradients are scaled down to this global norm."""
-    ema: float | None = None
+    ema: PartShare | None = None
     """Decay of the exponential moving average of the weights that is evaluated instead of them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"OptimConfig.milestones rise, each named once; they are {', '.join(map(str, self.milestones))}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Config):
     """Length, precision and rhythm of a run."""
 
-    steps: int = 60_000
+    steps: Natural = 60_000
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     """auto: bfloat16 where the processor computes it natively, else float32."""
-    accumulate: int = 1
+    accumulate: Count = 1
     """Parts that a batch is computed in; the losses still see the whole batch (gradient caching)."""
-    evaluate_every: int = 0
+    evaluate_every: Natural = 0
     """Steps between evaluations on the validation split; 0 = only at the end, and no best checkpoint."""
-    checkpoint_every: int = field(default=1000, metadata=FREE)
-    log_every: int = field(default=50, metadata=FREE)
-    look_every: int = field(default=500, metadata=FREE)
+    checkpoint_every: Count = field(default=1000, metadata=FREE)
+    log_every: Count = field(default=50, metadata=FREE)
+    look_every: Natural = field(default=500, metadata=FREE)
     """Steps between pictures of the method at work, where it has some; 0 = never, else also at the last step."""
-    keep: int = field(default=2, metadata=FREE)
+    keep: Count = field(default=2, metadata=FREE)
     """Newest checkpoints that are kept besides the best."""
-    max_bad_steps: int = 20
+    max_bad_steps: Natural = 20
     """Non-finite steps that are skipped in a row before the run gives up."""
-
-    def __post_init__(self) -> None:
-        at_least(1, self, "accumulate", "checkpoint_every", "log_every", "keep")
-        at_least(0, self, "steps", "evaluate_every", "look_every", "max_bad_steps")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleConfig(Config):
     """Workers under Ray; ignored by `pipelines/local.py` and torchrun."""
 
-    workers: int = 1
-    cpus_per_worker: int = 1
-    gpus_per_worker: int = 0
-    max_failures: int = 2
+    workers: Count = 1
+    cpus_per_worker: Count = 1
+    gpus_per_worker: Natural = 0
+    max_failures: Natural = 2
     """Worker crashes that a run survives."""
     storage: str | None = None
     """Where Ray keeps checkpoints: a folder all nodes see, or s3://...; None is $GAITLAB_HOME/runs."""
@@ -99,12 +102,13 @@ class Transfer(Config):
     One of OpenGait becomes a run by `pipelines/opengait.py import`."""
     parts: Mapping[str, str]
     """Part there -> its place here, e.g. {"backbone": "student.backbone"}; they must fit in every tensor. "" is the whole network."""
-    lr_ratio: float = 1.0
+    lr_ratio: Weight = 1.0
     """Times the rate that the method gives the part; 0 freezes it (`gaitlab.nn.frozen`)."""
 
     def __post_init__(self) -> None:
-        if not self.parts or self.lr_ratio < 0:
-            raise ValueError(f"a transfer takes at least one part, at a rate of 0 or more; it has {dict(self.parts)} and {self.lr_ratio}")
+        super().__post_init__()
+        if not self.parts:
+            raise ValueError("Transfer.parts names at least one part; it is empty")
 
 
 def parts(*names: str) -> dict[str, str]:
@@ -129,12 +133,12 @@ class Experiment(Config):
     """Protocol on the validation split that picks the best checkpoint; "loss": the objective itself on walks of that split, the lowest,
     for training without labels."""
     scale: ScaleConfig = field(default_factory=ScaleConfig, metadata=FREE)
-    seed: int = 0
+    seed: Natural = 0
     modules: Annotated[tuple[str, ...], Fixed, Suppress] = field(default=(), metadata=FREE)
     """Modules with classes of your own that this is made of (`gaitlab.modules`); those of its classes need not be named."""
 
     def __post_init__(self) -> None:
-        at_least(0, self, "seed")
+        super().__post_init__()
         object.__setattr__(self, "modules", tuple(sorted({*self.modules, *modules_of(self)})))
 
     @property

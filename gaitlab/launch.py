@@ -27,6 +27,7 @@ from gaitlab.sweeps.winner import register_winner
 from gaitlab.tracking.runs import MlflowTracker
 from gaitlab.training.ready import prepare
 from gaitlab.training.transfer import check_transfers
+from gaitlab.within import Within
 
 
 def local(experiment: Experiment, *, resume: str | None = None, tracking: bool = True, fresh: bool = False) -> Summary:
@@ -69,7 +70,7 @@ def run_sweep(
     have finished are repeated. ValueError, before anything starts, for whatever can be known without training: paths, types, data, parts
     that do not fit, room, a choice by test identities.
     """
-    if processes < 1 or (minutes is not None and minutes <= 0):
+    if processes < 1 or (minutes is not None and minutes not in Within(above=0)):
         raise ValueError(f"--processes is 1 or more, and --minutes more than 0; they are {processes} and {minutes}")
     planned = list(experiments(sweep))
     for experiment in planned:
@@ -140,9 +141,9 @@ def run_until(
     """
     if not sweep.rows or not sweep.baseline:
         raise ValueError(f"sweep {sweep.name} has no gain whose error could be {error:g}; --se is for ablations with a baseline")
-    if minutes is not None and minutes <= 0:
+    if minutes is not None and minutes not in Within(above=0):
         raise ValueError(f"--minutes is more than 0; it is {minutes:g}")
-    if error <= 0 or most_seeds < len(sweep.seeds):
+    if error not in Within(above=0) or most_seeds < len(sweep.seeds):
         raise ValueError(f"--se is above 0, and --most {len(sweep.seeds)} or more; they are {error:g} and {most_seeds}")
     end = time.monotonic() + 60 * minutes if minutes else math.inf
     while True:

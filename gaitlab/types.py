@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gaitlab.config import Config
+from gaitlab.within import Count, Natural, Share
 
 Modality = Literal["silhouette", "range", "skeleton", "depth", "joints", "smpl"]
 """Name of a modality; also the name of its column in a shard. Clips of skeleton maps are drawn from joints where a store has no maps."""
@@ -43,18 +44,13 @@ class Augment(Config):
     area with an aspect of 0.3-3.3, part dilation and blur work between rows 9-20 and 39-50.
     """
 
-    affine: float = 0.0
-    perspective: float = 0.0
-    rotate: float = 0.0
-    flip: float = 0.0
-    erase: float = 0.0
-    dilate: float = 0.0
-    blur: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0.0 <= value <= 1.0:
-                raise ValueError(f"augment.{name} is a probability, 0 to 1; it is {value}")
+    affine: Share = 0.0
+    perspective: Share = 0.0
+    rotate: Share = 0.0
+    flip: Share = 0.0
+    erase: Share = 0.0
+    dilate: Share = 0.0
+    blur: Share = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,20 +66,18 @@ class ClipSpec(Config):
     """
 
     modality: Modality = "silhouette"
-    frames: int | tuple[int, int] | None = 30
+    frames: Count | tuple[Count, Count] | None = 30
     order: FrameOrder = "unordered"
-    skip: int = 4
-    width: int | None = 44
-    limit: int = 720
+    skip: Natural = 4
+    width: Count | None = 44
+    limit: Count = 720
     augment: Augment = field(default_factory=Augment)
     follows: str | None = None
 
     def __post_init__(self) -> None:
-        least, most = (self.frames, self.frames) if isinstance(self.frames, int) else self.frames or (1, 1)
-        if not 1 <= least <= most:
-            raise ValueError(f"clip.frames is a number above 0, or (fewest, most); it is {self.frames}")
-        if self.skip < 0 or self.limit < 1:
-            raise ValueError(f"clip.skip is 0 or more and clip.limit 1 or more; they are {self.skip} and {self.limit}")
+        super().__post_init__()
+        if isinstance(self.frames, tuple) and self.frames[0] > self.frames[1]:
+            raise ValueError(f"ClipSpec.frames is one number, or the fewest and the most; it is {self.frames[0]} {self.frames[1]}")
 
     def whole(self) -> "ClipSpec":
         """The same clip at test time: every frame in order, nothing augmented, following no other."""

@@ -4,6 +4,7 @@ Takes in the pack of the slice before, says what it will get done, runs sweeps i
 stops in time, and packs all that was done. Neither Ray, MLflow nor internet is needed; the machine may forget everything in between.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ def main() -> None:
     arguments = understood(lambda: tyro.cli(Arguments, description=__doc__))
     known = {**SWEEPS, **offered(import_modules(arguments.own), "SWEEPS")}
     sweeps = [called(name, known, "sweep") for name in arguments.sweeps]
-    if 60 * arguments.minutes <= arguments.reserve:
+    if not 0 <= arguments.reserve < 60 * arguments.minutes < math.inf:
         raise ValueError(f"--minutes {arguments.minutes:g}: {arguments.reserve:g} s of them are for the pack (--reserve); give more")
     check_place(arguments.out)
     end = began + 60 * arguments.minutes - arguments.reserve

@@ -93,7 +93,8 @@ def parse(arguments: Sequence[str]) -> tuple[Sweep, Command]:
         show_help(usage, [about, title], default if early_.help_all else options)
     c = understood(lambda: tyro.cli(Command, default=default, config=(tyro.conf.AvoidSubcommands,), args=rest))
     check_data(sweep.base.data, c.base.data)
-    return replace(sweep, name=c.name, base=c.base, seeds=c.seeds, trials=c.trials, stopper=c.stopper, grace=c.grace), c
+    changes = {name: getattr(c, name) for name in ("name", "base", "seeds", "trials", "stopper", "grace")}
+    return understood(lambda: replace(sweep, **changes)), c
 
 
 def main() -> None:

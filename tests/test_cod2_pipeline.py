@@ -96,7 +96,7 @@ def test_kill_9_in_either_half_and_the_same_command_is_the_same_pair(whole: str,
         (["cod2-grew", "--resume", "last"], "no run of 'cod2-grew'"),
         (["--resume"], "Missing value for argument '--resume'"),
         (["--resume", "0123"], "no run '0123'"),
-        ([NAME, "--method.clean", "1"], "clean is a share of the frames"),
+        ([NAME, "--method.clean", "1"], "--method.clean is above 0 and below 1"),
     ],
 )
 def test_bad_input_is_one_clear_line(arguments: list[str], says: str) -> None:

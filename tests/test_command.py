@@ -103,9 +103,12 @@ def test_local_run_to_the_table_then_evaluate_and_resume(tiny_store: Store, tmp_
         ([*TINY, "--train.steps", "2", "--no-tracking", "--data.subjects-per-batch", "7"], "6"),
         ([*TINY, "--train.steps", "2", "--no-tracking", "--benchmarks.0.protocol", "walker"], "did you mean 'walkers'"),
         ([*TINY, "--train.steps", "2", "--no-tracking", "--data.feed", "ray"], "needs Ray"),
-        ([*TINY, "--train.steps", "2", "--no-tracking", "--method.clip.augment.flip", "2"], "probability"),
-        ([*TINY, "--train.log-every", "0"], "log_every is 1 or more"),
-        ([*TINY, "--seed", "-1"], "seed is 0 or more"),
+        (
+            [*TINY, "--train.steps", "2", "--no-tracking", "--method.clip.augment.flip", "2"],
+            "--method.clip.augment.flip is 0 to 1",
+        ),
+        ([*TINY, "--train.log-every", "0"], "--train.log-every is 1 or more; it is 0"),
+        ([*TINY, "--seed", "-1"], "--seed is 0 or more; it is -1"),
         ([*TINY, "--train.steps", "2", "--no-tracking", "--benchmarks.0.protocol", "gait3d"], "gait3d"),
     ],
 )

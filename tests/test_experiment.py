@@ -1,14 +1,21 @@
 """Experiments as values: round trips, overrides, fingerprints, differences."""
 
 import dataclasses
+import importlib
+import inspect
 import json
+import math
+import pkgutil
+import re
 import sys
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 
 from experiments import supervised
-from gaitlab.config import differences, fingerprint, flatten, from_dict, override, to_dict
+from gaitlab.config import WINGS, Config, differences, fingerprint, flatten, from_dict, override, to_dict
 from gaitlab.experiment import Experiment
+from gaitlab.within import Within, outside
 
 DEMO = supervised.DEMO
 
@@ -46,6 +53,65 @@ def test_override_changes_one_leaf_and_the_fingerprint() -> None:
 def test_wrong_overrides_say_what_is_right(path: str, value: object, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         override(DEMO, {path: value})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("optim.lr", -1, "optim.lr is 0 or more; it is -1"),
+        ("optim.lr", float("nan"), "optim.lr is 0 or more; it is nan"),
+        ("optim.momentum", 7, "optim.momentum is 0 or more and below 1; it is 7"),
+        ("optim.weight_decay", float("inf"), "optim.weight_decay is 0 to 1; it is inf"),
+        ("optim.warmup", -4, "optim.warmup is 0 or more; it is -4"),
+        ("optim.milestones", (200, 100), "optim.milestones rise, each named once; they are 200, 100"),
+        ("method.margin", float("nan"), "method.margin is 0 or more; it is nan"),
+        ("method.scale", -16, "method.scale is above 0; it is -16"),
+        ("method.smoothing", 3, "method.smoothing is 0 or more and below 1; it is 3"),
+        ("method.clip.frames", (0, 3), "method.clip.frames is 1 or more; it is 0"),
+        ("method.backbone.channels", (8, 0, 8, 8), "method.backbone.channels is 1 or more; it is 0"),
+        ("data.make.views", (0, 360), "data.make.views is 0 to 359; it is 360"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_by_their_path(path: str, value: object, says: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(says)}$"):
+        override(DEMO, {path: value})
+
+
+def configs() -> list[Any]:
+    """Every config class of gaitlab."""
+    for wing in WINGS:
+        package = importlib.import_module(f"gaitlab.{wing}")
+        for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
+            importlib.import_module(module.name)
+    return [cls for cls in subclasses(Config) if cls.__module__.startswith("gaitlab.") and dataclasses.is_dataclass(cls)]
+
+
+def subclasses(cls: type) -> list[type]:
+    return [*cls.__subclasses__(), *(deeper for below in cls.__subclasses__() for deeper in subclasses(below))]
+
+
+def without_range(hint: Any) -> bool:
+    """Whether a type takes a number, at any depth, for which it says no range."""
+    if hint in (int, float):
+        return True
+    return get_origin(hint) is not Annotated and any(without_range(inside) for inside in get_args(hint))
+
+
+@pytest.mark.parametrize("cls", configs(), ids=lambda cls: cls.__name__)
+def test_every_number_of_every_config_has_a_range(cls: Any) -> None:
+    hints = get_type_hints(cls, include_extras=True)
+    lacking = [f.name for f in dataclasses.fields(cls) if without_range(hints[f.name])]
+    assert not lacking, "write e.g. Annotated[float, Within(0, 1)], or a name of gaitlab.within"
+    assert "super().__post_init__()" in inspect.getsource(cls.__post_init__) or cls.__post_init__ is Config.__post_init__
+
+
+def test_ranges_read_as_they_are() -> None:
+    assert [str(w) for w in (Within(0, 1), Within(1), Within(above=0), Within(0, below=1), Within(above=0, below=1), Within())] == [
+        "0 to 1", "1 or more", "above 0", "0 or more and below 1", "above 0 and below 1", "a finite number",
+    ]  # fmt: skip
+    assert 1.0 in Within(0, 1)
+    assert 1.0 not in Within(0, below=1)
+    assert next(outside({"a": (1.0, math.nan)}, Any))[1] == Within()
 
 
 def test_override_accepts_every_alternative_of_a_union() -> None:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "gaitlab").rglob("*.py"))
 
 FLOORS = (
+    {"within"},
     {"config", "home", "rng"},
     {"types", "modules"},
     {"nn", "method"},

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gaitlab.config import Config
 from gaitlab.types import Modality
+from gaitlab.within import Count
 
 
 class Backbone(nn.Module, ABC):
@@ -32,7 +33,7 @@ class BackboneConfig(Config):
 
     companions: ClassVar[tuple[Modality, ...]] = ()
     """Modalities that the network takes besides the clip's own, of the same frames."""
-    in_channels: int = 1
+    in_channels: Count = 1
     """Channels of a clip's frames."""
 
     def companion_channels(self) -> dict[str, int]:

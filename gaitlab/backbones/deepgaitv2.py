@@ -15,6 +15,7 @@ from gaitlab.nn.blocks import Block2D, Block3D, BlockP3D, Stage, Stem
 from gaitlab.nn.frames import pack, sizes_of, temporal_max
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.pooling import horizontal_pyramid
+from gaitlab.within import Count
 
 BLOCKS: dict[str, type[Block2D] | type[Block3D]] = {"2d": Block2D, "p3d": BlockP3D, "3d": Block3D}
 
@@ -24,13 +25,13 @@ class DeepGaitV2Config(BackboneConfig):
     """The defaults are the paper's for CASIA-B; Gait3D and GREW use layers=(1, 4, 4, 1)."""
 
     mode: Literal["2d", "p3d", "3d"] = "p3d"
-    channels: tuple[int, int, int, int] = (64, 128, 256, 512)
+    channels: tuple[Count, Count, Count, Count] = (64, 128, 256, 512)
     """Width of each stage; the stem has the first."""
-    layers: tuple[int, int, int, int] = (1, 1, 1, 1)
+    layers: tuple[Count, Count, Count, Count] = (1, 1, 1, 1)
     """Blocks of each stage."""
-    bins: tuple[int, ...] = (16,)
+    bins: tuple[Count, ...] = (16,)
     """Strips of each scale of the pyramid."""
-    stem_stride: int = 1
+    stem_stride: Count = 1
     """2 quarters the work of every layer (and the rows: use bins=(8,)); our reduced preset for CPUs."""
 
     def build(self) -> Backbone:

@@ -14,6 +14,7 @@ from gaitlab.nn.blocks import Block2D, Stage, Stem
 from gaitlab.nn.frames import pack, sizes_of, temporal_max, temporal_mean
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.pooling import horizontal_pyramid
+from gaitlab.within import Count
 
 SET_POOLING: Mapping[str, Callable[[Tensor, Sequence[int]], Tensor]] = {
     "max": temporal_max,
@@ -26,19 +27,20 @@ SET_POOLING: Mapping[str, Callable[[Tensor, Sequence[int]], Tensor]] = {
 class GaitBaseConfig(BackboneConfig):
     """The defaults are the paper's; 64x44 pixels in give maps of 16x11."""
 
-    channels: tuple[int, ...] = (64, 128, 256, 512)
+    channels: tuple[Count, ...] = (64, 128, 256, 512)
     """Width of each stage; the stem has the first."""
-    layers: tuple[int, ...] = (1, 1, 1, 1)
+    layers: tuple[Count, ...] = (1, 1, 1, 1)
     """Blocks of each stage."""
-    strides: tuple[int, ...] = (1, 2, 2, 1)
-    bins: tuple[int, ...] = (16,)
+    strides: tuple[Count, ...] = (1, 2, 2, 1)
+    bins: tuple[Count, ...] = (16,)
     """Strips of each scale of the pyramid."""
-    stem_stride: int = 1
+    stem_stride: Count = 1
     """2 quarters the work of every layer (and the rows: use bins=(8,)); our reduced preset for CPUs."""
     set_pooling: Literal["max", "mean", "max+mean"] = "max"
     """What becomes of a walk's frames; max+mean, half of each, is ours: a maximum of many frames is larger than of the few in training."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not len(self.channels) == len(self.layers) == len(self.strides):
             raise ValueError(f"channels, layers and strides name one value per stage each: {self.channels}, {self.layers}, {self.strides}")
 

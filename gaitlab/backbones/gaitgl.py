@@ -16,6 +16,7 @@ from gaitlab.nn.blocks import SpaceTimeConv
 from gaitlab.nn.frames import across_time, pack, sizes_of, temporal_max
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.pooling import rows_each
+from gaitlab.within import Count, Natural, Positive
 
 LEAST = 3
 """Frames that the temporal aggregation needs; a walk of one or two is repeated, end to end."""
@@ -26,20 +27,21 @@ class GaitGLConfig(BackboneConfig):
     """The defaults are the paper's for CASIA-B; OU-MVLP and GREW: stem=(32, 32), channels=(64, 64, 128, 128, 256, 256), pool_after=2,
     strips=2."""
 
-    stem: tuple[int, ...] = (32,)
+    stem: tuple[Count, ...] = (32,)
     """Width of each convolution before the temporal aggregation."""
-    channels: tuple[int, ...] = (64, 128, 128)
+    channels: tuple[Count, ...] = (64, 128, 128)
     """Width of each global-local convolution; the last one stacks its global and local maps on top of each other."""
-    pool_after: int = 1
+    pool_after: Natural = 1
     """Global-local convolutions before the 2x2 max-pool."""
-    strips: int = 8
+    strips: Count = 8
     """Horizontal strips of the local convolutions."""
-    height: int = 64
+    height: Count = 64
     """Rows of the input, which are the parts of the output."""
-    power: float = 6.5
+    power: Positive = 6.5
     """Of the generalised mean, at the start; it is learnt."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.stem or not self.channels:
             raise ValueError(f"GaitGL has at least one convolution in stem and in channels; they are {self.stem} and {self.channels}")
 

@@ -15,6 +15,7 @@ from gaitlab.nn.frames import neighbours, pack, sizes_of, temporal_max
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.plain import PlainLayers
 from gaitlab.nn.pooling import horizontal_pyramid
+from gaitlab.within import Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,15 +23,15 @@ class GaitPartConfig(BackboneConfig):
     """The defaults are the paper's for CASIA-B; OU-MVLP and GREW: channels=(32, 32, 64, 64, 128, 128, 256, 256),
     strips=(1, 1, 1, 1, 8, 8, 8, 8)."""
 
-    channels: tuple[int, ...] = (32, 32, 64, 64, 128, 128)
+    channels: tuple[Count, ...] = (32, 32, 64, 64, 128, 128)
     """Width of each convolution."""
-    strips: tuple[int, ...] = (1, 1, 4, 4, 8, 8)
+    strips: tuple[Count, ...] = (1, 1, 4, 4, 8, 8)
     """Horizontal strips that each convolution keeps apart."""
-    pool_after: tuple[int, ...] = (2, 4)
+    pool_after: tuple[Count, ...] = (2, 4)
     """Convolutions, counted from 1, that a 2x2 max-pool follows."""
-    bins: tuple[int, ...] = (16,)
+    bins: tuple[Count, ...] = (16,)
     """Strips of each scale of the pyramid."""
-    squeeze: int = 4
+    squeeze: Count = 4
     """Factor by which the gates narrow the channels between their two convolutions."""
 
     def build(self) -> Backbone:

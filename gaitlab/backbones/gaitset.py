@@ -14,15 +14,16 @@ from gaitlab.backbones.backbone import Backbone, BackboneConfig
 from gaitlab.nn.frames import pack, sizes_of, temporal_max
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.pooling import horizontal_pyramid
+from gaitlab.within import Count
 
 
 @dataclass(frozen=True, kw_only=True)
 class GaitSetConfig(BackboneConfig):
     """The defaults are the paper's for CASIA-B; larger data sets use channels=(64, 128, 256)."""
 
-    channels: tuple[int, int, int] = (32, 64, 128)
+    channels: tuple[Count, Count, Count] = (32, 64, 128)
     """Width of each block."""
-    bins: tuple[int, ...] = (16, 8, 4, 2, 1)
+    bins: tuple[Count, ...] = (16, 8, 4, 2, 1)
     """Strips of each scale of the pyramids."""
 
     def build(self) -> Backbone:

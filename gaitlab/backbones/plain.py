@@ -10,19 +10,20 @@ from gaitlab.nn.frames import pack, sizes_of, temporal_max
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.plain import PlainLayers
 from gaitlab.nn.pooling import horizontal_pyramid
+from gaitlab.within import Count
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlainConfig(BackboneConfig):
     """The defaults are those of SMPLGait's silhouette branch."""
 
-    channels: tuple[int, ...] = (64, 64, 128, 128, 256, 256)
+    channels: tuple[Count, ...] = (64, 64, 128, 128, 256, 256)
     """Width of each convolution."""
-    strips: tuple[int, ...] = (1, 1, 1, 1, 1, 1)
+    strips: tuple[Count, ...] = (1, 1, 1, 1, 1, 1)
     """Horizontal strips that each convolution keeps apart."""
-    pool_after: tuple[int, ...] = (2, 4)
+    pool_after: tuple[Count, ...] = (2, 4)
     """Convolutions, counted from 1, that a 2x2 max-pool follows."""
-    bins: tuple[int, ...] = (16, 8, 4, 2, 1)
+    bins: tuple[Count, ...] = (16, 8, 4, 2, 1)
     """Strips of each scale of the pyramid."""
 
     def build(self) -> Backbone:

@@ -16,6 +16,7 @@ from gaitlab.nn.initial import initialise
 from gaitlab.nn.pooling import horizontal_pyramid
 from gaitlab.nn.syncnorm import FrameNorm
 from gaitlab.types import Modality
+from gaitlab.within import Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,18 +24,19 @@ class SkeletonGaitPPConfig(BackboneConfig):
     """The defaults are the paper's for CCPG and SUSTech1K; Gait3D and GREW use layers=(1, 4, 4, 1)."""
 
     companions: ClassVar[tuple[Modality, ...]] = ("skeleton",)
-    map_channels: int = 2
+    map_channels: Count = 2
     """Channels of the skeleton maps: joints and limbs."""
-    channels: tuple[int, int, int, int] = (64, 128, 256, 512)
+    channels: tuple[Count, Count, Count, Count] = (64, 128, 256, 512)
     """Width of each stage; the stems have the first."""
-    layers: tuple[int, int, int, int] = (1, 1, 1, 1)
+    layers: tuple[Count, Count, Count, Count] = (1, 1, 1, 1)
     """Blocks of each stage."""
-    squeeze: int = 16
+    squeeze: Count = 16
     """Factor by which the attention narrows a branch's channels."""
-    bins: tuple[int, ...] = (16,)
+    bins: tuple[Count, ...] = (16,)
     """Strips of each scale of the pyramid."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.channels[0] % self.squeeze:
             raise ValueError(f"squeeze divides the stems' channels; {self.squeeze} does not divide {self.channels[0]}")
 

@@ -19,6 +19,7 @@ from gaitlab.nn.initial import initialise
 from gaitlab.nn.plain import PlainLayers
 from gaitlab.nn.pooling import horizontal_pyramid
 from gaitlab.types import Modality
+from gaitlab.within import Count, PartShare
 
 NUMBERS = 85
 """Of a frame's body: 3 camera, 72 pose, 10 shape."""
@@ -29,11 +30,11 @@ class SMPLGaitConfig(PlainConfig):
     """The defaults are the paper's for Gait3D."""
 
     companions: ClassVar[tuple[Modality, ...]] = ("smpl",)
-    hidden: tuple[int, int] = (128, 256)
+    hidden: tuple[Count, Count] = (128, 256)
     """Widths of the first two layers of the body's branch."""
-    side: int = 16
+    side: Count = 16
     """Rows of the maps, which is the size of the matrix: 16 at 64 rows of input."""
-    dropout: float = 0.2
+    dropout: PartShare = 0.2
 
     def companion_channels(self) -> dict[str, int]:
         return {"smpl": NUMBERS}

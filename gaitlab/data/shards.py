@@ -7,7 +7,7 @@ from typing import Literal
 
 from filelock import FileLock
 
-from gaitlab.config import FREE, Config, at_least
+from gaitlab.config import FREE, Config
 from gaitlab.data.draws import Draw
 from gaitlab.data.ingest import ShardMap, ingest, processes
 from gaitlab.data.joined import JoinedStore
@@ -15,6 +15,7 @@ from gaitlab.data.schema import MANIFEST, read_manifest
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.store import Store
 from gaitlab.home import home
+from gaitlab.within import Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +26,9 @@ class DataConfig(Config):
     """Folder of shards (what `pipelines/ingest.py` wrote). A relative path is looked for under $GAITLAB_HOME/data."""
     make: SourceConfig | None = field(default=None, metadata=FREE)
     """Source that is ingested into `root` when nothing lies there yet."""
-    subjects_per_batch: int = 8
+    subjects_per_batch: Count = 8
     """P: identities of a batch."""
-    walks_per_subject: int = 4
+    walks_per_subject: Count = 4
     """K: walks of each identity."""
     draw: Draw = "subjects"
     """subjects: P identities and K walks of each; walks: P x K walks whoever they are of, each once an epoch (training without labels)."""
@@ -35,9 +36,6 @@ class DataConfig(Config):
     """Folders of further shards whose training walks are learnt from as well; tests stay with those of `root`."""
     feed: Literal["local", "ray"] = field(default="local", metadata=FREE)
     """local: node-local memory map; ray: blocks of walks in Ray's object store, for data larger than a node."""
-
-    def __post_init__(self) -> None:
-        at_least(1, self, "subjects_per_batch", "walks_per_subject")
 
 
 def shard_folder(data: DataConfig) -> Path:

@@ -6,7 +6,7 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from gaitlab.data.store import Store
 from gaitlab.evaluation.embedder import Distance, Embedder
 from gaitlab.evaluation.tested import Tested
 from gaitlab.types import Modality
+from gaitlab.within import Count, Within
 
 Average = Literal["probes", "views", "view-pairs"]
 """How rankings become one number.
@@ -118,18 +119,15 @@ class RetrievalRules(AnyProtocol):
     average: Average = "probes"
     same_view: Literal["keep", "drop"] = "keep"
     probes_without_mate: Literal["wrong", "left-out"] = "wrong"
-    ranks: tuple[int, ...] = (1,)
+    ranks: tuple[Count, ...] = (1,)
     distance: Distance | None = None
     headline: str | None = None
     modality: tuple[Modality, Modality] | None = None
-    enrolled: float | None = None
-    people: int | None = None
+    enrolled: Annotated[float, Within(above=0, below=1)] | None = None
+    people: Annotated[int, Within(2)] | None = None
 
     def __post_init__(self) -> None:
-        if self.people is not None and self.people < 2:
-            raise ValueError(f"protocol {self.name}: a gallery has two people or more, or None for all; not {self.people}")
-        if self.enrolled is not None and not 0 < self.enrolled < 1:
-            raise ValueError(f"protocol {self.name}: enrolled is a share between 0 and 1, or None for a closed set; not {self.enrolled}")
+        super().__post_init__()
         if self.headline is not None and self.headline not in self.probes:
             raise ValueError(f"protocol {self.name}: headline {self.headline!r} is none of its probe sets {', '.join(self.probes)}")
         if not isinstance(self.gallery, Where) and set(self.gallery) != set(self.probes):

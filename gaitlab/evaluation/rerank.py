@@ -20,19 +20,16 @@ from torch import Tensor
 from gaitlab.config import Config
 from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.retrieval import BUDGET, distances
+from gaitlab.within import Count, Share
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rerank(Config):
     """How far neighbourhoods reach, and the share of the usual distance in the final one."""
 
-    k1: int = 6
-    k2: int = 6
-    weight: float = 0.3
-
-    def __post_init__(self) -> None:
-        if self.k1 < 1 or self.k2 < 1 or not 0 <= self.weight <= 1:
-            raise ValueError(f"re-ranking takes k1 and k2 from 1 and a weight from 0 to 1; not {self.k1}, {self.k2} and {self.weight}")
+    k1: Count = 6
+    k2: Count = 6
+    weight: Share = 0.3
 
 
 def reranking(

@@ -8,7 +8,7 @@ classified like the real one. At test time there is no G. What the paper's slide
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from gaitlab.nn.heads import PartLinear
 from gaitlab.nn.syncnorm import statistics_at_rest
 from gaitlab.rng import Rng
 from gaitlab.types import Batch, ClipSpec, Look, Losses, Modality
+from gaitlab.within import Count, PartShare, Positive, Weight, Within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,35 +42,32 @@ class CoD2Config(MethodConfig):
     """Weight of the sine branch: 1, learnt, or learnt for each channel."""
     norm: Literal["group", "sigmoid", "minmax"] = "group"
     """Of the phase; our default is group norm with a small gain."""
-    gain: float = 0.02
+    gain: Weight = 0.02
     """Of that group norm at the start, so that control begins as nearly nothing; our default."""
-    clean: float = 0.5
-    """Share m / (m + n) of the frames that stay clean; our default."""
-    generated_weight: float = 1.0
+    clean: Annotated[float, Within(above=0, below=1)] = 0.5
+    """Share m / (m + n) of the frames that stay clean; our default. low_level False noises all of them."""
+    generated_weight: Weight = 1.0
     """w_g, of the losses on the generated clip; our default."""
-    rebuilt_weight: float = 1.0
+    rebuilt_weight: Weight = 1.0
     """w_r, of the squared error of the predicted frames, pixels in [-1, 1]; our default."""
-    steps: int = 1000
+    steps: Count = 1000
     """T of the noise process; our default."""
-    lowest_level: float = 0.0
-    """Share of T below which no noise level is drawn, [0, 1); high ones leave G little but the clean frames and the features to go by."""
+    lowest_level: PartShare = 0.0
+    """Share of T below which no noise level is drawn; high ones leave G little but the clean frames and the features to go by."""
     bound: Literal["clamp", "tanh"] = "clamp"
     """How predicted frames come into [0, 1] before D sees them: cut off, where no gradient passes, or by tanh(2x), where some does."""
     second_view: Literal["generated", "detached", "noised"] = "generated"
     """What D is trained on besides the real clip: G's clip; the same as mere data, through which D learns nothing of its features; or the
     noised frames themselves, without G. The last two are controls: what they gain, augmentation gains."""
-    widths: tuple[int, ...] = (32, 64, 128)
+    widths: tuple[Count, ...] = (32, 64, 128)
     """G's channels by level; our default."""
-    patch: int = 1
+    patch: Count = 1
     """Pixels on a side that G folds into channels; 2 is our reduced preset for CPUs."""
-    denoiser_lr: float = 1e-4
+    denoiser_lr: Positive = 1e-4
     """G learns by AdamW at this rate; our default."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.lowest_level < 1:
-            raise ValueError(f"lowest_level is a share of the noise process, 0 or more and below 1; it is {self.lowest_level}")
-        if not 0 < self.clean < 1:
-            raise ValueError(f"clean is a share of the frames, between 0 and 1; it is {self.clean} (low_level False noises all of them)")
+        super().__post_init__()
         frames = self.recogniser.clip.frames
         if not isinstance(frames, int) or self.recogniser.backbone.companions:
             raise ValueError("the generated clip needs one input of a fixed number of frames: recogniser.clip.frames 30, say")

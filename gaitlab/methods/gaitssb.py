@@ -21,6 +21,7 @@ from gaitlab.nn.gather import all_rows, own_rows
 from gaitlab.nn.heads import PartLinear, part_norm
 from gaitlab.rng import Rng
 from gaitlab.types import Augment, Batch, ClipSpec, Losses
+from gaitlab.within import Count, PartShare, Positive, Weight
 
 PYRAMID = GaitBaseConfig(bins=(16, 8, 4, 2, 1))
 
@@ -52,13 +53,13 @@ class GaitSSBConfig(MethodConfig):
         )
     )
     """Of either of the two clips."""
-    hidden: int = 512
+    hidden: Count = 512
     """Channels between the two linear maps of projector and predictor."""
-    embedding: int = 512
+    embedding: Count = 512
     """Channels of each part's embedding."""
-    scale: float = 16.0
+    scale: Positive = 16.0
     """Factor of the cosines before the softmax."""
-    smoothing: float = 0.1
+    smoothing: PartShare = 0.1
 
     def clips(self) -> dict[str, ClipSpec]:
         return {"query": self.clip, "key": self.clip}
@@ -123,16 +124,16 @@ class GaitSSBFinetuneConfig(MethodConfig):
 
     backbone: GaitBaseConfig = PYRAMID
     clip: ClipSpec = field(default_factory=ClipSpec)
-    hidden: int = 512
+    hidden: Count = 512
     """Channels between the two linear maps of the projector."""
-    projection: int = 512
+    projection: Count = 512
     """Channels of the projector's output."""
-    embedding: int = 512
+    embedding: Count = 512
     """Channels of each part's embedding."""
-    margin: float = 0.3
-    stage_lr: tuple[float, ...] = (0.0, 1e-3, 1e-3, 1e-3)
+    margin: Weight = 0.3
+    stage_lr: tuple[Weight, ...] = (0.0, 1e-3, 1e-3, 1e-3)
     """Learning rate of each stage; 0 freezes it. The stem is frozen."""
-    projector_lr: float = 1e-2
+    projector_lr: Weight = 1e-2
     freeze_norms: bool = True
     """Batch norm keeps the statistics of the pretraining."""
     self_distance: SelfDistance = "zero"

@@ -21,6 +21,7 @@ from gaitlab.nn.gather import all_rows
 from gaitlab.nn.heads import BNNeck, PartLinear, SharedNeck
 from gaitlab.rng import Rng
 from gaitlab.types import VECTORS, Batch, ClipSpec, Losses, Modality
+from gaitlab.within import Count, PartShare, Positive, Weight
 
 Feature = Literal["raw", "normalised", "logits"]
 """raw: the embedding before batch norm; normalised: the neck's feature; logits: the classifier's output, `n p k`."""
@@ -34,21 +35,21 @@ class SupervisedConfig(MethodConfig):
 
     backbone: BackboneConfig = field(default_factory=GaitBaseConfig)
     clip: ClipSpec = field(default_factory=ClipSpec)
-    embedding: int = 256
+    embedding: Count = 256
     """Channels of each part's embedding."""
     neck: Literal["bnneck", "shared", "none"] = "bnneck"
     """bnneck: batch norm, unit length, cosines to class centres; shared: GaitGL's; none: the triplet loss trains alone."""
     classes: tuple[str, ...] = ()
     """Conditions that are told apart instead of identities."""
-    margin: float = 0.2
+    margin: Weight = 0.2
     mining: Mining = "all"
     compared_by: Comparison = "euclidean"
     """Distance inside the triplet loss."""
-    triplet_weight: float = 1.0
-    identity_weight: float = 1.0
-    scale: float = 16.0
+    triplet_weight: Weight = 1.0
+    identity_weight: Weight = 1.0
+    scale: Positive = 16.0
     """Factor of the logits before the softmax."""
-    smoothing: float = 0.1
+    smoothing: PartShare = 0.1
     triplet_on: Literal["raw", "normalised"] = "raw"
     embed_from: Feature = "raw"
     snippet: int | None = None
@@ -58,6 +59,7 @@ class SupervisedConfig(MethodConfig):
     """rounded: the reference implementation's numbers, digit for digit (what `interop.opengait` sets)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.neck == "none" and (self.triplet_on, self.embed_from) != ("raw", "raw"):
             raise ValueError("triplet_on and embed_from take 'normalised' and 'logits' only with a neck: neck 'bnneck' or 'shared'")
         if self.snippet is not None and (self.snippet < 1 or self.backbone.companions):

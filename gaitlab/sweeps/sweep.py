@@ -7,19 +7,20 @@ a sampler draws one trial after the other. No sweep knows a method: everything i
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from gaitlab.config import Config, override, value_at
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, Experiment
+from gaitlab.within import AnyNumber, Count, Natural, Within
 
 
 @dataclass(frozen=True, kw_only=True)
 class Uniform(Config):
     """Real numbers from low to high; log: evenly by their logarithm."""
 
-    low: float
-    high: float
+    low: AnyNumber
+    high: AnyNumber
     log: bool = False
 
 
@@ -27,9 +28,9 @@ class Uniform(Config):
 class Whole(Config):
     """Whole numbers low, low + step, ... up to high."""
 
-    low: int
-    high: int
-    step: int = 1
+    low: Annotated[int, Within()]
+    high: Annotated[int, Within()]
+    step: Count = 1
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Choice(Config):
     values: tuple[Any, ...]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(labels := [label(value) for value in self.values]) > len(set(labels)):
             raise ValueError(f"two values of a choice are called the same, {', '.join(labels)}: vary the fields in which they differ")
 
@@ -73,13 +75,13 @@ class Sweep(Config):
     GaitSetConfig()}, or the `Same` as the base has elsewhere."""
     baseline: Mapping[str, str] = field(default_factory=dict)
     """Line -> line that its gain is counted from."""
-    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    published: Mapping[str, Mapping[str, AnyNumber]] = field(default_factory=dict)
     """Column, e.g. "SUSTech1K" -> line -> what the paper prints, percent."""
     source: str = ""
     """Of the published figures."""
     space: Mapping[str, Range] = field(default_factory=dict)
     """Search: field's path -> its range."""
-    trials: int = 16
+    trials: Count = 16
     """Search: trials in all, failed and pruned ones counted."""
     objectives: tuple[Objective, ...] = ()
     """Search: one, or several for a Pareto front; the validation protocol's headline if none is named. An ablation shows the first of its
@@ -87,12 +89,13 @@ class Sweep(Config):
     sampler: Literal["tpe", "random", "nsgaii"] = "tpe"
     stopper: Literal["none", "asha", "median"] = "none"
     """Search: which trials end early, by their score on the validation split every `base.train.evaluate_every` steps."""
-    grace: int = 0
+    grace: Natural = 0
     """Steps that every trial gets before it may be stopped; 0: until its first evaluation."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[Natural, ...] = (0, 1, 2)
     """Ablation: every row is run with each. Search: trial i takes seed i modulo their number; one seed compares trials fairly."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if bool(self.rows) == bool(self.space):
             raise ValueError(f"sweep {self.name} has either rows (an ablation) or a space (a search)")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -102,8 +105,6 @@ class Sweep(Config):
             raise ValueError(f"sweep {self.name}: {', '.join(sorted(unknown))} is no row; it has {', '.join(self.rows)}")
         if self.rows and self.stopper != "none":
             raise ValueError(f"sweep {self.name} is an ablation: every row runs to its end, so stopper 'none'")
-        if self.trials < 1 or self.grace < 0:
-            raise ValueError(f"sweep {self.name}: trials is 1 or more and grace 0 or more; they are {self.trials} and {self.grace}")
 
     @property
     def goals(self) -> tuple[Objective, ...]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.walkers.people import Event, Wardrobe, event
 from gaitlab.walkers.scene import seen
 from gaitlab.walkers.sensors.observe import MODALITIES, Station
+from gaitlab.within import Count, Natural, Within
 
 VERSION = 5
 """Raised with every change that alters a pixel."""
@@ -21,6 +23,8 @@ LONGEST = 6.0
 """Seconds in which nobody walks as far as the sensors stand from the middle of the walk."""
 LOUDEST = 10.0
 """Strength of segmentation noise that leaves something of a walk."""
+Degrees = Annotated[int, Within(0, 359)]
+"""Whole ones of a full turn."""
 CHANGES = ("lower", "upper")
 """That garment is another one than the person's own; for data with a wardrobe."""
 
@@ -30,33 +34,27 @@ class Generated(SourceConfig):
     """What is common to all generated data sets: who walks, and what the sensors are like."""
 
     name: str = "walkers"
-    seed: int = 0
-    train_subjects: int = 120
-    validation_subjects: int = 10
-    test_subjects: int = 50
+    seed: Natural = 0
+    train_subjects: Natural = 120
+    validation_subjects: Natural = 10
+    test_subjects: Natural = 50
     """Test identities never depend on how many there are of the other splits."""
-    frames: tuple[int, int] = (30, 40)
+    frames: tuple[Annotated[int, Within(2)], Annotated[int, Within(2)]] = (30, 40)
     """Fewest and most frames of a walk."""
-    fps: float = 25.0
+    fps: Annotated[float, Within(above=0, most=1000)] = 25.0
     modalities: tuple[str, ...] = MODALITIES
     """What is stored; skeleton maps are drawn from joints when they are asked for."""
-    segmentation_noise: float = 1.0
+    segmentation_noise: Annotated[float, Within(0, LOUDEST)] = 1.0
     """Strength; 0 = clean silhouettes."""
 
     def __post_init__(self) -> None:
-        for field in ("train_subjects", "validation_subjects", "test_subjects"):
-            if getattr(self, field) < 0:
-                raise ValueError(f"{field} is {getattr(self, field)}; give 0 or more")
+        super().__post_init__()
         if self.train_subjects + self.validation_subjects + self.test_subjects == 0:
             raise ValueError("no identities: set train_subjects, validation_subjects or test_subjects above 0")
-        if not 2 <= self.frames[0] <= self.frames[1]:
-            raise ValueError(f"frames is (fewest, most), 2 or more; it is {self.frames}")
-        if not 0 < self.fps <= 1000:
-            raise ValueError(f"fps must be above 0 and at most 1000; it is {self.fps}")
+        if self.frames[0] > self.frames[1]:
+            raise ValueError(f"{type(self).__name__}.frames is the fewest and the most; it is {self.frames[0]} {self.frames[1]}")
         if self.frames[1] > LONGEST * self.fps:
             raise ValueError(f"{self.frames[1]} frames at {self.fps:g} fps walk into the sensors; set frames for {LONGEST:g} s or less")
-        if not 0 <= self.segmentation_noise <= LOUDEST:
-            raise ValueError(f"segmentation_noise is a strength from 0 to {LOUDEST:g}; it is {self.segmentation_noise}")
         if not self.modalities or not set(self.modalities) <= set(MODALITIES) or len(set(self.modalities)) < len(self.modalities):
             raise ValueError(f"modalities are some of {', '.join(MODALITIES)}, each once; not {', '.join(self.modalities) or 'none'}")
 
@@ -97,13 +95,13 @@ class Generated(SourceConfig):
 class WalkersSource(Generated):
     """People on a stage. A take is one walk seen from all sides at once, as in CASIA-B; noise differs between views."""
 
-    sessions: int = 2
+    sessions: Count = 2
     """Days; clothes, girths and motion drift from one to the next."""
-    takes: int = 2
+    takes: Count = 2
     """Plain walks of each session."""
-    condition_takes: int = 1
+    condition_takes: Count = 1
     """Walks of each session in every other condition."""
-    views: tuple[int, ...] = (0, 36, 72, 108, 144, 180)
+    views: tuple[Degrees, ...] = (0, 36, 72, 108, 144, 180)
     """Azimuths in degrees: 0 sees the front, 90 the left side, 180 the back."""
     conditions: tuple[str, ...] = CONDITIONS
     """normal is a plain walk; with + several at once, e.g. bag+night."""
@@ -116,12 +114,10 @@ class WalkersSource(Generated):
         for word in (word for condition in self.conditions for word in condition.split("+")):
             if word not in known:
                 raise ValueError(f"walkers know the conditions {', '.join(known)}; not {word!r}")
-        if min(self.sessions, self.takes, self.condition_takes, len(self.views), len(self.conditions)) < 1:
-            raise ValueError("walkers need at least one session, take, view and condition")
+        if not (self.views and self.conditions):
+            raise ValueError("walkers need at least one view and one condition")
         if len(set(self.views)) < len(self.views) or len({condition_words(c) for c in self.conditions}) < len(self.conditions):
             raise ValueError("views and conditions may be named only once each")
-        if not all(0 <= view < 360 for view in self.views):
-            raise ValueError(f"views are degrees from 0 to 359; not {', '.join(str(v) for v in self.views)}")
 
     def wears(self) -> Wardrobe:
         return self.wardrobe

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from gaitlab.data.source import Walk
 from gaitlab.walkers.people import stream
 from gaitlab.walkers.sensors.observe import Station
 from gaitlab.walkers.source import Generated
+from gaitlab.within import Count, Within
 
 HAPPENS = {"bag": 0.3, "clothing": 0.3, "carrying": 0.1, "umbrella": 0.04, "occlusion": 0.35, "night": 0.15}
 """How often a walk has each condition."""
@@ -19,16 +21,11 @@ class WildWalkersSource(Generated):
     """Every walk has a camera, a heading, a length and conditions of its own; a test person's first walk is the probe."""
 
     name: str = "walkers-wild"
-    walks_per_subject: int = 8
-    cameras: int = 20
-    sessions: int = 2
+    walks_per_subject: Annotated[int, Within(2)] = 8
+    cameras: Count = 20
+    sessions: Count = 2
     """Days over which a person's walks are spread."""
-    frames: tuple[int, int] = (20, 90)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min(self.cameras, self.sessions) < 1 or self.walks_per_subject < 2:
-            raise ValueError("wild walkers need at least one camera, one session and two walks_per_subject (a probe and its mate)")
+    frames: tuple[Annotated[int, Within(2)], Annotated[int, Within(2)]] = (20, 90)
 
     def walks(self) -> Sequence[Walk]:
         out = []

@@ -383,12 +383,16 @@ def test_wrong_settings_are_said_once(tmp_path: Path) -> None:
     root = casia(tmp_path / "raw")
     for source, says in (
         (OpenGaitSource(root=str(root), layout="casia-b", use=("sil",)), "--use takes"),
-        (FrameFolders(root=str(root), layout="casia-b", size=2), "--size is"),
         (OpenGaitSource(root=str(root / "001/nm-01/000/000.pkl")), "000.pkl is no folder"),
     ):
         with pytest.raises(ValueError, match=says) as caught:
             source.walks()
         assert "\n" not in str(caught.value)
+
+
+def test_a_frame_has_some_pixels() -> None:
+    with pytest.raises(ValueError, match="FrameFolders.size is 8 or more; it is 2"):
+        FrameFolders(root="raw", layout="casia-b", size=2)
 
 
 def test_a_warning_comes_once(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_fewer_people_are_one_gallery_and_a_split_has_its_own() -> None:
     assert len(select(frame, replace(LAB, people=9)).gallery) == 7 * 4 * 3
     frame["split"] = np.where(frame["subject"] < "005", "test", "validation")
     assert len(select(frame, replace(LAB, split="validation")).gallery) == 2 * 4 * 3
-    with pytest.raises(ValueError, match="a gallery has two people or more"):
+    with pytest.raises(ValueError, match="people is 2 or more"):
         replace(LAB, people=1)
 
 

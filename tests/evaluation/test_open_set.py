@@ -189,7 +189,7 @@ def test_an_open_set_needs_both_kinds() -> None:
         select(people, dataclasses.replace(WALKERS_OPEN, enrolled=0.9999))
     with pytest.raises(ValueError, match=r"none is enrolled at enrolled=0.0001.*give more people"):
         select(people, dataclasses.replace(WALKERS_OPEN, enrolled=0.0001))
-    with pytest.raises(ValueError, match="enrolled is a share between 0 and 1, or None"):
+    with pytest.raises(ValueError, match="enrolled is above 0 and below 1"):
         RetrievalProtocol(name="x", gallery=Where(), probes={"all": Where()}, enrolled=1.5)
 
 

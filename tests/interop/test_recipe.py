@@ -327,7 +327,7 @@ SAMPLER, RESNET = "trainer_cfg.sampler", "model_cfg.backbone_cfg"
         ({"trainer_cfg.transform": configs.compose([CROP, FLIP | {"degree": 5}])}, r"trf_cfg\[1\].degree is not understood; known are"),
         ({"trainer_cfg.transform": configs.compose([CROP, ROTATE | {"degree": 5}])}, r"trf_cfg\[1\].degree is 5; RandomRotate has 10 here"),
         ({"trainer_cfg.transform": configs.compose([CROP, {"type": "RandomRotate"}])}, r"trf_cfg\[1\].prob is missing"),
-        ({"trainer_cfg.transform": configs.compose([CROP, FLIP | {"prob": 2}])}, r"augment.flip is a probability"),
+        ({"trainer_cfg.transform": configs.compose([CROP, FLIP | {"prob": 2}])}, r"Augment.flip is 0 to 1"),
         ({"trainer_cfg.transform": configs.compose([CROP, {"type": "RandomCrop"}])}, r"trf_cfg\[1\].type is 'RandomCrop'; known are"),
         ({"trainer_cfg.transform": [CROP]}, r"evaluator_cfg.transform keeps 44 columns, trainer_cfg.transform all columns"),
         ({"trainer_cfg.transform": [{"type": "BaseSilCuttingTransform", "cutting": 40}]}, r"trainer_cfg.transform\[0\].cutting is 40"),

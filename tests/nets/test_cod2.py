@@ -244,7 +244,7 @@ def test_odd_maps_and_what_does_not_fit() -> None:
     assert net.places == (8, 16, 24, 16, 8)
     with pytest.raises(ValueError, match="each a multiple of 8"):
         UNet(1, (8, 12))
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="clean is above 0 and below 1"):
         replace(CONFIG, clean=1.0)
     with pytest.raises(ValueError, match=r"of 4 frames, a share of 0\.9 leaves none clean or none to predict"):
         replace(CONFIG, clean=0.9)

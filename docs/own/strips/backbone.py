@@ -8,14 +8,15 @@ from torch.nn import functional as F
 
 from gaitlab.backbones.backbone import Backbone, BackboneConfig
 from gaitlab.nn.frames import pack, sizes_of
+from gaitlab.within import Count
 
 
 @dataclass(frozen=True, kw_only=True)
 class StripsConfig(BackboneConfig):
     """channels: of the maps. strips: horizontal ones, each a part."""
 
-    channels: int = 16
-    strips: int = 8
+    channels: Count = 16
+    strips: Count = 8
 
     def build(self) -> "Strips":
         return Strips(self)

@@ -10,6 +10,7 @@ from gaitlab.backbones.backbone import BackboneConfig
 from gaitlab.method import Method, MethodConfig
 from gaitlab.rng import Rng
 from gaitlab.types import Batch, ClipSpec, Losses
+from gaitlab.within import Weight
 from strips.backbone import StripsConfig
 
 
@@ -19,7 +20,7 @@ class CentresConfig(MethodConfig):
 
     backbone: BackboneConfig = field(default_factory=StripsConfig)
     clip: ClipSpec = field(default_factory=ClipSpec)
-    noise: float = 0.1
+    noise: Weight = 0.1
 
     def clips(self) -> dict[str, ClipSpec]:
         return {"gait": self.clip}

@@ -4,14 +4,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 
 from gaitlab.data.frames import align
 from gaitlab.data.source import Walk
-from gaitlab.data.sources.tree import Survey, TreeSource
+from gaitlab.data.sources.tree import TreeSource
+from gaitlab.within import Within
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
 
@@ -20,15 +21,10 @@ IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
 class FrameFolders(TreeSource):
     """Masks, person bright on black; frames in the natural order of their names; a `gei.png` beside them is ignored."""
 
-    size: int = 64
+    size: Annotated[int, Within(8)] = 64
     """Height and width of the frames that are written."""
     interpolation: Literal["cubic", "area"] = "cubic"
     """Of the resize; CCPG was prepared with area."""
-
-    def survey(self) -> Survey:
-        if self.size < 8:
-            raise ValueError(f"--size is the height of a frame in pixels, 8 or more; not {self.size}")
-        return super().survey()
 
     def files(self, names: Sequence[str]) -> dict[str, str]:
         if not _images(names):

@@ -16,6 +16,7 @@ import numpy as np
 
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.sources.datasets import Layout, layout
+from gaitlab.within import Natural
 
 LISTED = 20
 
@@ -56,14 +57,15 @@ class TreeSource(SourceConfig):
     """JSON file with TRAIN_SET and TEST_SET; without it every id is for training."""
     allow_missing: bool = False
     """Go on when ids or walks that the partition names are not there."""
-    test_ids: int = 0
+    test_ids: Natural = 0
     """Without a partition: this many ids, the last in sorted order, are for testing."""
-    validation: int = 0
+    validation: Natural = 0
     """Training ids that are drawn and set aside for validation."""
-    seed: int = 0
+    seed: Natural = 0
     """Of that draw."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "name", self.name or self.layout)
 
     def files(self, names: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -26,10 +26,13 @@ from gaitlab.walkers.scene import seen
 from gaitlab.walkers.sensors.capsules import Capsules
 from gaitlab.walkers.sensors.observe import MODALITIES, Station
 from gaitlab.walkers.skeleton import BONES, bones_of, chain, face_forward, joint
-from gaitlab.walkers.source import CONDITIONS, LOUDEST, VERSION, condition_words
+from gaitlab.walkers.source import CONDITIONS, LOUDEST, VERSION, Degrees, condition_words
+from gaitlab.within import Natural, Within
 
 BONE_JITTER = 0.012
 """Relative SD of a bone pair's length between days (a third of the spread between people)."""
+Rate = Annotated[float, Within(*RATES)]
+"""Frames per second of a recording."""
 LEAST_WAY = 0.2
 """Metres that a walker moves in a window."""
 GIRTH_JITTER = 0.06
@@ -51,26 +54,27 @@ class MocapSource(SourceConfig):
     """Subject 07 becomes cmu07."""
     clips: tuple[str, ...] = ()
     """Names of the clips to use, e.g. 07_01 "35_*"; all if not given."""
-    amc_fps: float = 120.0
+    amc_fps: Rate = 120.0
     """Frame rate of .amc files, which do not tell it."""
-    views: tuple[int, ...] = tuple(range(0, 181, 18))
+    views: tuple[Degrees, ...] = tuple(range(0, 181, 18))
     """Azimuths in degrees: 0 sees the front, 90 the left side, 180 the back."""
     conditions: tuple[str, ...] = CONDITIONS
     """normal is the walk as it is; with + several at once, e.g. bag+night."""
     modalities: tuple[str, ...] = MODALITIES
-    window: int = 30
+    window: Annotated[int, Within(2)] = 30
     """Least frames of a take, after resampling."""
-    fps: float = 25.0
+    fps: Rate = 25.0
     body: Literal["own", "mean"] = "own"
     """own: the recorded bone lengths; mean: one skeleton for all, so that only motion differs."""
     girths: Literal["mean", "drawn"] = "mean"
     """mean: one girth profile for all; drawn: one of the generator's for each subject (recordings hold none)."""
-    segmentation_noise: float = 1.0
+    segmentation_noise: Annotated[float, Within(0, LOUDEST)] = 1.0
     """Strength; 0 = clean silhouettes and joints."""
-    seed: int = 0
+    seed: Natural = 0
     split: str = "test"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for word in (word for condition in self.conditions for word in condition.split("+")):
             if word not in CONDITIONS:
                 raise ValueError(f"mocap knows the conditions {', '.join(CONDITIONS)}; not {word!r}")
@@ -81,15 +85,6 @@ class MocapSource(SourceConfig):
         for field, values in meant.items():
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{field} must name at least one, each only once; they are {getattr(self, field)}")
-        if not all(0 <= view < 360 for view in self.views):
-            raise ValueError(f"views are degrees from 0 to 359; not {', '.join(str(v) for v in self.views)}")
-        if self.window < 2:
-            raise ValueError(f"window must be 2 or more frames; it is {self.window}")
-        for field in ("fps", "amc_fps"):
-            if not RATES[0] <= getattr(self, field) <= RATES[1]:
-                raise ValueError(f"{field} must be {RATES[0]:g} to {RATES[1]:g} Hz; it is {getattr(self, field)}")
-        if not 0 <= self.segmentation_noise <= LOUDEST:
-            raise ValueError(f"segmentation_noise is a strength from 0 to {LOUDEST:g}; it is {self.segmentation_noise}")
         if self.split not in SPLITS:
             raise ValueError(f"split is one of {', '.join(SPLITS)}; not {self.split!r}")
 
