@@ -4,12 +4,8 @@ import time
 
 import cv2
 import numpy as np
-import pytest
 
 from gaitlab.data.frames import align
-from tests.conftest import SHARED
-
-GOLDEN = SHARED / "peer" / "goldens" / "open" / "pretreatment.npz"
 
 
 def slow(frame: np.ndarray, size: int) -> np.ndarray | None:
@@ -29,19 +25,6 @@ def slow(frame: np.ndarray, size: int) -> np.ndarray | None:
         if 0 <= centre - size // 2 + x < body.shape[1]:
             out[:, x] = body[:, centre - size // 2 + x]
     return out
-
-
-@pytest.mark.skipif(not GOLDEN.exists(), reason="needs ../shared/peer/goldens")
-@pytest.mark.parametrize("size", [64, 128])
-def test_equal_to_the_golden_frames(size: int) -> None:
-    golden = np.load(GOLDEN)
-    names = [name.removeprefix("in_") for name in golden if name.startswith("in_")]
-    assert names
-    for name in names:
-        ours = np.stack([frame for raw in golden[f"in_{name}"] if (frame := align(raw, size)) is not None])
-        theirs = golden[f"out{size}_{name}"]
-        assert ours.shape == theirs.shape
-        assert np.abs(ours.astype(int) - theirs).max() <= 2
 
 
 def test_equal_to_the_slow_twin() -> None:

@@ -1,5 +1,6 @@
 """The goldens of the networks and of the pretreatment."""
 
+import numpy as np
 import pytest
 
 from tests.parity import networks, pretreatment
@@ -12,6 +13,13 @@ LIGHT = ("gaitset", "gaitpart", "gaitgl", "plain_baseline", "smplgait")
 NAMES = sorted(path.stem for path in GOLDENS.glob("*.json"))
 TWICE = ("lidargait", "skeletongait")
 """GaitBase and DeepGaitV2 on another input: the same classes as `gaitbase` and `deepgaitv2_2d`, by hand only."""
+
+
+def test_a_triplet_more_or_less_is_rounding_two_are_not() -> None:
+    expected = np.array([3.0, 500.0, 0.0])
+    assert networks.apart(expected + np.array([1, -1, 1]), expected) == 0
+    assert networks.apart(expected + np.array([0, 5, 0]), expected) == 0.01
+    assert networks.apart(expected + np.array([2, 0, 0]), expected) > 0.5
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name in TWICE else []) for name in NAMES])
