@@ -1,5 +1,6 @@
 """A run and all that it stands on, each trained once: taken where it is finished, gone on with where it was cut short, else begun."""
 
+import contextlib
 import os
 import shlex
 import sys
@@ -101,11 +102,15 @@ def ensure(
         with tracker:
             try:
                 summary = launcher.train(ready, tracker, resume=resume is not None)
-            except Interrupted as stop:
+            except (Interrupted, KeyboardInterrupt, SystemExit) as stop:
                 if rank():
                     sys.exit(130)
-                tracker.finish("KILLED")
-                raise Interrupted(stop.step, go_on(tracker.run_id)) from None
+                if parent is not None and not isinstance(stop, Interrupted):
+                    raise  # a sweep says how to go on with it
+                with contextlib.suppress(KeyboardInterrupt):
+                    tracker.finish("KILLED")
+                code = stop.code if isinstance(stop, (Interrupted, SystemExit)) else 130
+                raise Interrupted(getattr(stop, "step", None), go_on(tracker.run_id), int(code or 0)) from None
             summary = replace(summary, run=tracker.run_id)
             say(f"\n{summary.text()}")
     if isinstance(tracker, MlflowTracker) and parent is None:

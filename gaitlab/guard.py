@@ -4,30 +4,41 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import NoReturn
 
-from gaitlab.training.interrupt import Interrupted
+from gaitlab.training.interrupt import Interrupted, hang_up, leave_terminal
 
 
 def guarded(work: Callable[[], object]) -> NoReturn:
     """Run `work` and exit: 0 done, 2 wrong input or environment (one line, no traceback), 130 stopped but resumable.
 
-    SIGTERM cleans up like Ctrl-C, and exits with 143.
+    SIGTERM and SIGHUP clean up like Ctrl-C, and exit with 143 and 129.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in hang_up():
+        signal.signal(number, _hung_up)
     try:
         work()
     except Interrupted as stop:
         print(stop, flush=True)
-        sys.exit(130)
+        sys.exit(stop.code)
     except BrokenPipeError:  # e.g. `--help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
+    except RecursionError:
+        print("error: the input is nested too deeply", file=sys.stderr)
+        sys.exit(2)
     except (ValueError, OSError, FloatingPointError) as error:
         named = isinstance(error, OSError) and error.filename is not None and error.strerror is not None
         print(f"error: {error.filename}: {error.strerror}" if named else f"error: {error}", file=sys.stderr)  # type: ignore[union-attr]
         sys.exit(2)
     sys.exit(0)
+
+
+def _hung_up(number: int, frame: FrameType | None) -> NoReturn:
+    leave_terminal()
+    sys.exit(129)

@@ -10,6 +10,7 @@ import torch
 
 from gaitlab.config import override, to_dict
 from gaitlab.data.store import Store
+from gaitlab.ensure import AnyTracker, Here, ensure
 from gaitlab.experiment import Experiment, Transfer, parts
 from gaitlab.launch import local
 from gaitlab.methods.supervised import SupervisedConfig
@@ -18,10 +19,15 @@ from gaitlab.runs import checkpoint
 from gaitlab.runs.book import identity, look_up
 from gaitlab.runs.code import _read, code_hash
 from gaitlab.runs.folder import read_outcome
+from gaitlab.runs.summary import Summary
+from gaitlab.training.interrupt import Interrupted
+from gaitlab.training.ready import Ready
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.training.transfer import check_people
+from tests.conftest import TINY
 from tests.processes import Started
+from tests.training.tiny import experiment
 from tests.training.toys import chain, train
 
 
@@ -85,6 +91,22 @@ def test_two_who_ask_at_once_train_once(whole: Path, tiny_store: Store, tmp_path
     assert sum("student 6/6" in text for text in said) == 1, "both trained it"
     assert any("another process trains it" in text for text in said)
     equal(tmp_path, whole)
+
+
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143), (Interrupted(3), 130)])
+def test_whatever_stops_a_run_it_is_told_how_to_go_on(
+    tiny_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: BaseException, code: int
+) -> None:
+    """Also in the midst of its tests, where no step is to be finished."""
+
+    class Stopped(Here):
+        def train(self, ready: Ready, tracker: AnyTracker, *, resume: bool) -> Summary:
+            raise stop
+
+    monkeypatch.setenv("GAITLAB_HOME", str(tmp_path))
+    with pytest.raises(Interrupted, match=r"^stopped( after step 3)?; .*--resume \w+") as caught:
+        ensure(replace(chain(tiny_store.root), init=(), method=experiment(TINY).method), Stopped(), tracking=False)
+    assert caught.value.code == code
 
 
 @pytest.fixture

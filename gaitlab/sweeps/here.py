@@ -84,7 +84,11 @@ class _Process:
         context.set_forkserver_preload(PRELOADED)
         self._ear, mouth = context.Pipe(duplex=False)
         self._process = context.Process(target=_work, args=(task, mouth, place, places))
-        self._process.start()
+        hearing = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as of Ctrl-C, the sweep hears of a terminal that goes, and asks in turn
+        try:
+            self._process.start()
+        finally:
+            signal.signal(signal.SIGHUP, hearing)
         mouth.close()
 
     @property

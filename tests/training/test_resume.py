@@ -84,21 +84,24 @@ def test_kill_9_and_resume_is_bit_identical(tiny_store: Store, tmp_path: Path) -
     assert output.split("tiny on ")[1] == again.split("tiny on ")[1], "the tables differ"
 
 
-def test_ctrl_c_saves_and_the_rest_is_the_same_run(tiny_store: Store, tmp_path: Path) -> None:
+def test_a_signal_saves_and_the_rest_is_the_same_run(tiny_store: Store, tmp_path: Path) -> None:
+    """Ctrl-C, and after that a terminal that is closed."""
     tiny = experiment(TINY)
     whole = LocalRun(lambda: tmp_path / "whole")
     fit(tiny, whole, NoTracker())
 
     class Stops(NoTracker):
         def log(self, step: int, metrics: object) -> None:
-            if step == 4:
-                os.kill(os.getpid(), signal.SIGINT)
+            if step in (4, 8):
+                os.kill(os.getpid(), signal.SIGINT if step == 4 else signal.SIGHUP)
                 time.sleep(0.01)
 
     stopped = LocalRun(lambda: tmp_path / "stopped")
     with pytest.raises(Interrupted):
         fit(tiny, stopped, Stops())
     assert list(checkpoint.found(tmp_path / "stopped")) == [4]
+    with pytest.raises(Interrupted, match="stopped after step 8"):
+        fit(tiny, stopped, Stops(), resume=True)
     fit(tiny, stopped, NoTracker(), resume=True)
     assert_same(whole.load(), stopped.load())  # type: ignore[arg-type]
 
