@@ -25,8 +25,16 @@ WINGS = ("methods", "backbones", "experiment", "evaluation", "data", "walkers", 
 """Modules and packages of gaitlab that hold configs, in the order in which a class that is not imported yet is looked for."""
 
 
+LONGEST = 100
+"""Characters of a class's name."""
 FREE: Mapping[str, Any] = {"decides": False}
 """Metadata of a field that decides no number: `field(default=0, metadata=FREE)`."""
+
+
+def plain_name(name: str, what: str) -> None:
+    """ValueError for a name that files and folders cannot have: with a slash in it, or beginning with a dot."""
+    if not name or "/" in name or "\\" in name or "\0" in name or name.startswith("."):
+        raise ValueError(f"{what} is called {name[:LONGEST]!r}; a name is neither empty nor a path: no slashes, no dot at its beginning")
 
 
 class Config:
@@ -88,7 +96,10 @@ def _read(plain: Any, hint: Any) -> Any:
         return {key: _read(item, of) for key, item in plain.items()}
     families = [arm for arm in arms(hint) if isinstance(arm, type) and issubclass(arm, Config)] or [Config]
     cls = _class(str(plain["kind"]), families)
-    plain, known = cls.upgraded(plain), _hints(cls)
+    try:
+        plain, known = cls.upgraded(plain), _hints(cls)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"config of a {cls.__name__} is damaged: {error}") from None
     for key in plain:
         if key != "kind" and key not in known:
             raise ValueError(f"{cls.__name__} has no field {key!r}{nearest(key, known)}")
@@ -101,7 +112,7 @@ def _read(plain: Any, hint: Any) -> Any:
 
 def _class(kind: str, families: Iterable[type[Config]]) -> Any:
     """The imported dataclass of that name in one of the families. Files of before 2026-12 have its module before a colon."""
-    name = kind.rpartition(":")[2]
+    name = kind.rpartition(":")[2][:LONGEST]
     for _ in _own_modules():
         there = [member for family in families for member in _members(family) if dataclasses.is_dataclass(member)]
         found = {(cls.__module__, cls.__qualname__): cls for cls in there if cls.__name__ == name}

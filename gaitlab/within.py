@@ -38,6 +38,8 @@ class Within:
 
 Natural = Annotated[int, Within(0)]
 Count = Annotated[int, Within(1)]
+Depth = Annotated[int, Within(1, 1000)]
+"""Blocks of a stage; a config that somebody else wrote may say anything."""
 Positive = Annotated[float, Within(above=0)]
 Weight = Annotated[float, Within(0)]
 Share = Annotated[float, Within(0, 1)]

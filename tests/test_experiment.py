@@ -143,6 +143,14 @@ def test_from_dict_builds_nothing_foreign() -> None:
     plain["optim"]["lr"] = "hot"
     with pytest.raises(ValueError, match=r"OptimConfig\.lr takes float; not 'hot'"):
         from_dict(plain, Experiment)
+    for kind in (5, None, [], "x" * 10_000):
+        with pytest.raises(ValueError, match="no imported Experiment") as caught:
+            from_dict({"kind": kind}, Experiment)
+        assert len(str(caught.value)) < 500
+    with pytest.raises(ValueError, match="not of a Experiment"):
+        from_dict([], Experiment)
+    with pytest.raises(ValueError, match="config of a Experiment is damaged"):
+        from_dict({"kind": "Experiment", "init": {"run": "a", "parts": 5}}, Experiment)
     del plain["optim"]["lr"], plain["name"]
     with pytest.raises(ValueError, match=r"Experiment is incomplete.*'name'"):
         from_dict(plain, Experiment)

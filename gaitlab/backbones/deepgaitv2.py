@@ -15,7 +15,7 @@ from gaitlab.nn.blocks import Block2D, Block3D, BlockP3D, Stage, Stem
 from gaitlab.nn.frames import pack, sizes_of, temporal_max
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.pooling import horizontal_pyramid
-from gaitlab.within import Count
+from gaitlab.within import Count, Depth
 
 BLOCKS: dict[str, type[Block2D] | type[Block3D]] = {"2d": Block2D, "p3d": BlockP3D, "3d": Block3D}
 
@@ -27,7 +27,7 @@ class DeepGaitV2Config(BackboneConfig):
     mode: Literal["2d", "p3d", "3d"] = "p3d"
     channels: tuple[Count, Count, Count, Count] = (64, 128, 256, 512)
     """Width of each stage; the stem has the first."""
-    layers: tuple[Count, Count, Count, Count] = (1, 1, 1, 1)
+    layers: tuple[Depth, Depth, Depth, Depth] = (1, 1, 1, 1)
     """Blocks of each stage."""
     bins: tuple[Count, ...] = (16,)
     """Strips of each scale of the pyramid."""

@@ -14,7 +14,7 @@ from gaitlab.nn.blocks import Block2D, Stage, Stem
 from gaitlab.nn.frames import pack, sizes_of, temporal_max, temporal_mean
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.pooling import horizontal_pyramid
-from gaitlab.within import Count
+from gaitlab.within import Count, Depth
 
 SET_POOLING: Mapping[str, Callable[[Tensor, Sequence[int]], Tensor]] = {
     "max": temporal_max,
@@ -29,7 +29,7 @@ class GaitBaseConfig(BackboneConfig):
 
     channels: tuple[Count, ...] = (64, 128, 256, 512)
     """Width of each stage; the stem has the first."""
-    layers: tuple[Count, ...] = (1, 1, 1, 1)
+    layers: tuple[Depth, ...] = (1, 1, 1, 1)
     """Blocks of each stage."""
     strides: tuple[Count, ...] = (1, 2, 2, 1)
     bins: tuple[Count, ...] = (16,)

@@ -16,7 +16,7 @@ from gaitlab.nn.initial import initialise
 from gaitlab.nn.pooling import horizontal_pyramid
 from gaitlab.nn.syncnorm import FrameNorm
 from gaitlab.types import Modality
-from gaitlab.within import Count
+from gaitlab.within import Count, Depth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class SkeletonGaitPPConfig(BackboneConfig):
     """Channels of the skeleton maps: joints and limbs."""
     channels: tuple[Count, Count, Count, Count] = (64, 128, 256, 512)
     """Width of each stage; the stems have the first."""
-    layers: tuple[Count, Count, Count, Count] = (1, 1, 1, 1)
+    layers: tuple[Depth, Depth, Depth, Depth] = (1, 1, 1, 1)
     """Blocks of each stage."""
     squeeze: Count = 16
     """Factor by which the attention narrows a branch's channels."""

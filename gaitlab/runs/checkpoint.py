@@ -96,7 +96,14 @@ def chosen(folder: Path) -> tuple[Path, dict[str, Any]]:
     state = newest(folder)
     if state is None:
         raise ValueError(f"no checkpoint in {folder}")
-    if state["best"]["step"] not in (0, state["step"]):
+    best: Any = state.get("best")
+    kinds = {"step": int, "config": str, "subjects": list, "method": dict}
+    lacking = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]
+    if not isinstance(best, dict) or not isinstance(best.get("step"), int):
+        lacking.append("best")
+    if lacking:
+        raise ValueError(f"the checkpoint in {folder} is no whole one: {', '.join(lacking)} are missing, or of another type")
+    if best["step"] not in (0, state["step"]):
         state = at(folder, state["best"]["step"])
     return found(folder)[state["step"]], state
 

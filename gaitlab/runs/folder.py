@@ -68,8 +68,10 @@ def read_config(folder: Path) -> Experiment:
     return stored_experiment(_plain(folder / CONFIG), folder)
 
 
-def stored_experiment(plain: dict[str, Any], folder: Path) -> Experiment:
+def stored_experiment(plain: Any, folder: Path) -> Experiment:
     """The experiment of a config that lay in `folder`, as JSON; the modules that it names are imported if that is in gaitlab's home."""
+    if not isinstance(plain, dict):
+        raise ValueError(f"the config in {folder} is a {type(plain).__name__}, not an experiment's fields")  # noqa: TRY004  (the file's fault)
     if folder.resolve().is_relative_to(home()):
         import_kept(plain.get("modules", ()))
     return from_dict(plain, Experiment)

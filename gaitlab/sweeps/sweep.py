@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
-from gaitlab.config import Config, override, value_at
+from gaitlab.config import Config, override, plain_name, value_at
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark, Experiment
 from gaitlab.within import AnyNumber, Count, Natural, Within
@@ -96,6 +96,7 @@ class Sweep(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        plain_name(self.name, "a sweep")
         if bool(self.rows) == bool(self.space):
             raise ValueError(f"sweep {self.name} has either rows (an ablation) or a space (a search)")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):

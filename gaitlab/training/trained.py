@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from gaitlab.experiment import Experiment, Transfer
@@ -37,10 +38,20 @@ def trained(folder: Path, run: Run) -> tuple[Experiment, Method]:
 
 def _network(state: Mapping[str, Any], folder: Path, run: Run) -> tuple[Experiment, Method]:
     experiment = stored_experiment(json.loads(state["config"]), folder)
+    averaged = {k.removeprefix("module."): v for k, v in (state.get("averaged") or {}).items() if k.startswith("module.")}
+    weights, where = averaged or state["method"], f"the checkpoint in {folder}"
+    try:
+        with torch.device("meta"):  # a config that somebody else wrote may ask for any size
+            sizes = experiment.method.build(len(state["subjects"])).state_dict()
+    except (RuntimeError, NotImplementedError) as error:
+        raise ValueError(f"the config in {folder} makes no network: {str(error).splitlines()[0][:200]}") from None
+    elsewhere = tuple(f"{here}." for transfer in experiment.init if not transfer.lr_ratio for here in transfer.parts.values())
+    own = {name: tensor.shape for name, tensor in sizes.items() if not name.startswith(elsewhere)}
+    if unlike := [name for name, shape in own.items() if getattr(weights.get(name), "shape", None) != shape]:
+        raise ValueError(f"{where} does not fit the network that its config builds with this code: it has no {unlike[0]} of that size")
     method = experiment.method.build(len(state["subjects"])).to(run.device)
     freeze(method, experiment.init, recorded(state), run, needed=False)
-    averaged = {k.removeprefix("module."): v for k, v in (state["averaged"] or {}).items() if k.startswith("module.")}
-    checkpoint.restore(method, averaged or state["method"], f"the checkpoint in {folder}")
+    checkpoint.restore(method, weights, where)
     return experiment, method
 
 
@@ -63,7 +74,10 @@ def _source(transfer: Transfer, where: str) -> Source:
 
 def recorded(state: Mapping[str, Any]) -> tuple[Source, ...]:
     """The sources that a checkpoint names."""
-    return tuple(Source(**source) for source in state.get("sources", ()))
+    try:
+        return tuple(Source(**source) for source in state.get("sources", ()))
+    except TypeError as error:
+        raise ValueError(f"the checkpoint's sources are damaged: {error}") from None
 
 
 def record(of: Sequence[Source]) -> list[dict[str, Any]]:

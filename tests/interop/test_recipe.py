@@ -27,6 +27,17 @@ def differing(config: dict[str, Any], known: Experiment) -> list[str]:
     return [line for line in differences(read_experiment(config), known) if not line.startswith(RHYTHM)]
 
 
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40)) + "model_cfg: *a39\n"
+
+
+@pytest.mark.parametrize("text", [BOMB, "a: &a [*a]\n", "x: " + "[" * 50_000, "x: " + "y" * 200_000])
+def test_a_hostile_yaml_is_a_line_at_once(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bomb.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"bomb.yaml (has more than 100,000|is nested too deeply)") as caught:
+        read_experiment(tmp_path / "bomb.yaml")
+    assert len(str(caught.value)) < 500
+
+
 @pytest.mark.parametrize(
     ("config", "known"),
     [

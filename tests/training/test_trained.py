@@ -1,5 +1,6 @@
 """A network that starts from parts of an earlier run's."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from gaitlab.config import override
+from gaitlab.config import from_dict, override, to_dict
 from gaitlab.experiment import Experiment, Transfer, parts
+from gaitlab.runs import checkpoint
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import copy, sources, trained
@@ -34,6 +36,29 @@ def started(config: Experiment, run: LocalRun) -> torch.nn.Module:
     method = config.method.build(3)
     copy(method, config.init, sources(config), run)
     return method
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"best": None}, "no whole one: best are missing"),
+        ({"config": None, "subjects": 3}, "no whole one: config, subjects are missing"),
+        ({"config": "[]"}, "is a list, not an experiment's fields"),
+        ({"config": '{"kind": 5}'}, "no imported Experiment"),
+        ({"sources": [{"run": "x"}]}, "sources are damaged"),
+        ({"method": {}, "averaged": None}, "does not fit the network .* has no .* of that size"),
+        ({"wider": {"method.backbone.channels": (10**7, 10**7, 10**7, 10**7)}}, "does not fit the network .* has no .* of that size"),
+        ({"wider": {"method.backbone.channels": (10**9, 10**9, 10**9, 10**9)}}, "makes no network: Storage size"),
+    ],
+)
+def test_a_checkpoint_that_somebody_else_wrote_is_a_line_at_worst(earlier: Path, tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    state = checkpoint.chosen(earlier)[1]
+    if wider := change.pop("wider", None):
+        change = {"config": json.dumps(to_dict(override(from_dict(json.loads(state["config"]), Experiment), wider)))}
+    checkpoint.write(checkpoint.step_path(tmp_path, state["step"]), state | change)
+    with pytest.raises(ValueError, match=says) as caught:
+        trained(tmp_path, LocalRun(lambda: tmp_path))
+    assert "\n" not in str(caught.value)
 
 
 def test_parts_are_those_of_the_run(earlier: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,8 @@
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,23 @@ from gaitlab.config import closest, nearest
 _NEEDED: Any = object()
 
 
+MOST = 100_000
+"""Characters of a YAML file, and values in it with its aliases (`*name`) written out; OpenGait's have some thousands, some hundreds."""
+
+LONGEST = 200
+"""Characters of a value in an error's line."""
+
+
 def read_yaml(path: str | Path) -> Mapping[str, Any]:
     """A YAML file's mapping; no tag of it builds anything but plain values."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open(encoding="utf-8") as file:
+            text = file.read(MOST + 1)
+        content = yaml.safe_load(text) if len(text) <= MOST else None
+        if len(text) > MOST or sum(1 for _ in islice(_values(content), MOST)) == MOST:
+            raise ValueError(f"{path} has more than {MOST:,} characters or values, aliases written out; that is no configuration")
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply for a configuration") from None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -30,12 +44,26 @@ def read_yaml(path: str | Path) -> Mapping[str, Any]:
     return content
 
 
+def _values(content: Any) -> Iterator[Any]:
+    """The content and all values in it, what aliases repeat each time anew."""
+    waiting = [content]
+    while waiting:
+        yield (value := waiting.pop())
+        if isinstance(value, Mapping | list):
+            waiting += value.values() if isinstance(value, Mapping) else value
+
+
+def _brief(value: Any) -> str:
+    said = repr(value)
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
+
+
 class Settings:
     """One level of a configuration. `notes` collects what was read and has no effect here, as `path (why)`."""
 
     def __init__(self, content: Any, path: str, notes: list[str]) -> None:
         if not isinstance(content, Mapping | None):
-            raise ValueError(f"{path} is {content!r}; it takes names and values, e.g. 'type: ...'")  # noqa: TRY004  (the user's input)
+            raise ValueError(f"{path} is {_brief(content)}; it takes names and values, e.g. 'type: ...'")  # noqa: TRY004  (the user's input)
         self.path, self.notes = path, notes
         self._left = {str(key): value for key, value in (content or {}).items()}
         self._known: set[str] = set()
@@ -129,7 +157,7 @@ class Settings:
     def _typed(self, key: str, kind: Any, what: str, default: Any) -> Any:
         value = self.raw(key, default)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise ValueError(f"{self.name(key)} is {value!r}; it takes {what}{_dotting(value) if kind is not bool else ''}")
+            raise ValueError(f"{self.name(key)} is {_brief(value)}; it takes {what}{_dotting(value) if kind is not bool else ''}")
         return value
 
     def _list(
@@ -138,7 +166,8 @@ class Settings:
         value = self.raw(key, default)
         if not isinstance(value, list | tuple) or not all(map(fits, value)):
             items = value if isinstance(value, list | tuple) else ()
-            raise ValueError(f"{self.name(key)} is {value!r}; it takes a list of {what}{next(filter(None, map(_dotting, items)), '')}")
+            dotted = next(filter(None, map(_dotting, items)), "")
+            raise ValueError(f"{self.name(key)} is {_brief(value)}; it takes a list of {what}{dotted}")
         if not value and not empty:
             raise ValueError(f"{self.name(key)} is empty; it takes a list of {what}")
         if count not in (None, len(value)):
