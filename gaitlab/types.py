@@ -84,7 +84,7 @@ class ClipSpec(Config):
         return replace(self, frames=None, order="consecutive", augment=Augment(), follows=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Batch:
     """Clips by role, on one device.
 
@@ -100,6 +100,10 @@ class Batch:
     subject: Tensor
     rows: Tensor
     target: Tensor | None = None
+
+    def __repr__(self) -> str:
+        clips = [f"{role} {' x '.join(map(str, clip.shape))}" for role, clip in self.clips.items()]
+        return f"Batch of {len(self)} walks: {', '.join(clips)}"
 
     def __len__(self) -> int:
         return len(self.subject)

@@ -62,6 +62,10 @@ class Store:
         self.modalities: list[str] = sorted(self.manifest["modalities"])
         self._cache = Path(cache) if cache is not None else None
 
+    def __repr__(self) -> str:
+        walks = sum(part.manifest["walks"] for part in self.parts)
+        return f"{type(self).__name__} {self.root}: {walks} walks of {', '.join(self.modalities)}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to another process, it is opened anew there."""
         return partial(Store, cache=self._cache), (self.root,)
@@ -89,6 +93,12 @@ class Store:
         if len(frame) != self.manifest["walks"]:
             raise ValueError(f"{self.root} holds {len(frame)} walks, its manifest says {self.manifest['walks']}; ingest it again")
         return frame
+
+    def map_bytes(self, modality: str) -> int:
+        """That the memory map of a modality will take on this node; 0 where it is there."""
+        facts = self.manifest["modalities"][modality]
+        there = bool(self.hash) and ((self._cache or node_cache()) / self.hash / modality).exists()
+        return 0 if there else int(facts["frames"]) * row_bytes(tuple(facts["shape"]), facts["packed"])
 
     def frames(self, modality: str) -> FrameMap:
         """The memory map of one modality; built by the first process of a node that asks, in one pass over the shards."""

@@ -29,6 +29,30 @@ def gallery_groups(index: pd.DataFrame, chosen: Selection, protocol: RetrievalRu
     return {str(view): np.flatnonzero(views == view) for view in np.unique(views.astype(str))}
 
 
+def subject_codes(index: pd.DataFrame) -> np.ndarray:
+    """int64 `[n]`: one number a subject; -1, nobody, for a walk without a label."""
+    codes = pd.factorize(index["subject"])[0].astype(np.int64)
+    return np.where((index["subject"] == "").to_numpy(), -1, codes)
+
+
+def mates_and_ranked(index: pd.DataFrame, chosen: Selection, protocol: RetrievalRules) -> tuple[np.ndarray, np.ndarray]:
+    """int `[q, m]` each: the mates that each ranking could find, and the walks in it; without a pixel."""
+    subject, view = subject_codes(index), pd.factorize(index["view"])[0]
+    drop = protocol.same_view == "drop" and protocol.average != "view-pairs"
+    people, views = subject.max(initial=0) + 1, view.max(initial=0) + 1
+    probes, nobody = chosen.probes, subject[chosen.probes] < 0
+    mates, ranked = [], []
+    for columns in gallery_groups(index, chosen, protocol).values():
+        rows = chosen.gallery[columns]
+        rows, size = rows[subject[rows] >= 0], len(rows)
+        own = np.bincount(subject[rows], minlength=people)[subject[probes]]
+        seen = np.bincount(subject[rows] * views + view[rows], minlength=people * views)[subject[probes] * views + view[probes]]
+        left_out = np.where(nobody, 0, seen) if drop else np.zeros(len(probes), np.int64)
+        mates.append(np.where(nobody, 0, own) - left_out)
+        ranked.append(size - left_out)
+    return np.stack(mates, 1), np.stack(ranked, 1)
+
+
 def weights(counted: np.ndarray, view: np.ndarray, average: Average) -> np.ndarray:
     """float64 `[q, m]` that sum to 1 (all 0 where nothing is counted), equal within a view or pair of views as `average` says.
 
@@ -72,8 +96,21 @@ class Averages:
         for name, eligible in self.eligible.items():
             if not (eligible & self.has_mate).any():
                 what = f"protocol {protocol.name}: probe set {name}"
-                raise ValueError(f"{what}: none of its {chosen.members[name].sum()} walks has a mate (same subject) in the gallery")
+                raise ValueError(
+                    f"{what}: none of its {chosen.members[name].sum()} walks has a mate (same subject) in the gallery; "
+                    "test by a protocol whose sets these people are in, or ingest walks of them for both"
+                )
+        self._of_several(index)
         self.rank_weights = {name: self.weights(self.scored(eligible)) for name, eligible in self.eligible.items()}
+
+    def _of_several(self, index: pd.DataFrame) -> None:
+        """ValueError if a single person is all that a closed set's gallery has, who is then found by anything."""
+        people = np.unique(index["subject"].to_numpy().astype(str)[self.chosen.gallery])
+        if len(people) < 2 and self.protocol.enrolled is None:
+            raise ValueError(
+                f"protocol {self.protocol.name}: {people[0] or 'nobody'} is all people of the gallery, so whatever is sought is found; "
+                "test on two people or more"
+            )
 
     def _asked(self, name: str, member: np.ndarray) -> np.ndarray:
         asked = np.broadcast_to(member[:, None], self.has_mate.shape)
@@ -81,7 +118,10 @@ class Averages:
             asked = asked & ~self.same_view
             if not asked.any():
                 what = f"protocol {self.protocol.name}: probe set {name}"
-                raise ValueError(f"{what} is averaged over different views, but it and the gallery have only {self.groups[0]!r}")
+                raise ValueError(
+                    f"{what} is averaged over different views, but it and the gallery have only {self.groups[0]!r}; "
+                    "ingest other views, too, or test by a protocol of your own with same_view='keep' (docs/own)"
+                )
         return asked
 
     def scored(self, eligible: np.ndarray) -> np.ndarray:

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from gaitlab.evaluation import open_set
-from gaitlab.evaluation.averages import COUNTS, Averages, gallery_groups, with_mean
-from gaitlab.evaluation.evaluate import subject_codes
+from gaitlab.evaluation.averages import COUNTS, Averages, mates_and_ranked, with_mean
 from gaitlab.evaluation.protocol import RetrievalRules, Where, galleries, select
 from gaitlab.evaluation.result import mean_table
 
@@ -20,16 +19,7 @@ def chance(index: pd.DataFrame, protocol: RetrievalRules) -> pd.DataFrame:
     chosen = select(index, protocol)
     if not isinstance(protocol.gallery, Where):
         return with_mean(pd.concat([chance(index, part) for part in protocol.with_one_gallery()]), protocol, chosen)
-    subject, view = subject_codes(index), pd.factorize(index["view"])[0]
-    drop = protocol.same_view == "drop" and protocol.average != "view-pairs"
-    mates, ranked = [], []
-    for columns in gallery_groups(index, chosen, protocol).values():
-        rows = chosen.gallery[columns]
-        own = (subject[chosen.probes][:, None] == subject[rows]) & (subject[chosen.probes][:, None] >= 0)
-        left_out = own & (view[chosen.probes][:, None] == view[rows]) if drop else np.zeros_like(own)
-        mates.append((own & ~left_out).sum(1))
-        ranked.append((~left_out).sum(1))
-    m, r = np.stack(mates, 1), np.stack(ranked, 1)
+    m, r = mates_and_ranked(index, chosen, protocol)
 
     def hit(k: int) -> np.ndarray:
         i = np.arange(k)

@@ -60,7 +60,7 @@ class ClassificationProtocol(AnyProtocol):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classified:
     """What logits got right; all figures but counts in percent.
 
@@ -77,6 +77,9 @@ class Classified:
     @property
     def accuracy(self) -> float:
         return float(self.table.loc[ALL, "accuracy"])
+
+    def __repr__(self) -> str:
+        return self.text()
 
     def rows(self) -> list[dict[str, Any]]:
         """The table as `{"row", "metric", "value"}`, for JSON; a count is an int, what is undefined is None."""

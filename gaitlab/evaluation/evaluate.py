@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gaitlab.evaluation import open_set
-from gaitlab.evaluation.averages import Averages, gallery_groups
+from gaitlab.evaluation.averages import Averages, gallery_groups, subject_codes
 from gaitlab.evaluation.embedder import Distance
 from gaitlab.evaluation.protocol import RetrievalRules, Where, galleries, select
 from gaitlab.evaluation.result import Result, averaged, merged
@@ -107,24 +107,22 @@ def _evaluated(
     )
 
 
-def subject_codes(index: pd.DataFrame) -> np.ndarray:
-    """int64 `[n]`: one number a subject; -1, nobody, for a walk without a label."""
-    codes = pd.factorize(index["subject"])[0].astype(np.int64)
-    return np.where((index["subject"] == "").to_numpy(), -1, codes)
-
-
 def taken(embeddings: np.ndarray | Tensor, index: pd.DataFrame, rows: np.ndarray) -> Tensor:
-    """`rows` of the embeddings, all finite."""
+    """`rows` of the embeddings, all finite, their squares too."""
     x = torch.as_tensor(embeddings).detach()
     if x.ndim != 3 or len(x) != len(index):
         raise ValueError(
             f"embeddings are [walks, parts, channels] with a row for each of the index's {len(index)} walks; got {tuple(x.shape)}"
         )
     x = x[torch.from_numpy(rows).to(x.device)]
-    wrong = rows[~x.isfinite().flatten(1).all(1).cpu().numpy()]
-    if len(wrong):
-        names = ", ".join(index["key"].iloc[wrong[:5]])
-        raise ValueError(f"{len(wrong)} embeddings are NaN or infinite: {names}{', ...' if len(wrong) > 5 else ''}")
+    for faulty, what in (
+        (~x.isfinite(), "are NaN or infinite"),
+        (~x.float().square().sum(2, keepdim=True).isfinite(), "are so large that their squares overflow: the network has diverged"),
+    ):
+        if faulty.any():
+            wrong = rows[faulty.flatten(1).any(1).cpu().numpy()]
+            names = ", ".join(map(str, index["key"].iloc[wrong[:5]]))
+            raise ValueError(f"{len(wrong)} embeddings {what}: {names}{', ...' if len(wrong) > 5 else ''}")
     return x
 
 

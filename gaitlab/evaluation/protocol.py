@@ -6,12 +6,12 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 
-from gaitlab.config import Config
+from gaitlab.config import Config, plain_name
 from gaitlab.data.store import Store
 from gaitlab.evaluation.embedder import Distance, Embedder
 from gaitlab.evaluation.tested import Tested
@@ -77,9 +77,17 @@ class AnyProtocol(Config):
     name: str
     split: str = "test"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        plain_name(self.name, "a protocol")
+
     def sides(self, index: pd.DataFrame) -> list[tuple[Modality | None, np.ndarray]]:
         """What is embedded from which modality (None: the method's own), int64 rows; ValueError if the index lacks what is asked for."""
         raise NotImplementedError
+
+    def check(self, index: pd.DataFrame) -> None:
+        """ValueError if walks of this index cannot be tested, or to no purpose; asked before anything is trained."""
+        self.sides(index)
 
     def test(self, embedder: Embedder, store: Store, *, learn_from: Sequence[Store] | None = None) -> Tested:
         """What the embedder makes of the store's walks; every rank calls it.
@@ -233,12 +241,36 @@ def enrolled(subjects: np.ndarray, share: float) -> np.ndarray:
 
 def of_split(index: pd.DataFrame, split: str, name: str) -> np.ndarray:
     """int64 rows of the split that the protocol `name` is about."""
+    _readable(index, name)
     inside = (index["split"] == split).to_numpy()
     if not inside.any():
         counts = index["split"].value_counts()
         there = ", ".join(f"{split!r} ({count} walks)" for split, count in counts.items()) or "no walks at all"
         raise ValueError(f"protocol {name}: no walk of split {split!r}; the index has {there}")
     return np.flatnonzero(inside)
+
+
+EXAMPLE: Mapping[str, Any] = {
+    "key": "7/bag/1/090", "subject": "7", "session": "", "conditions": ("bag",), "view": "090", "take": "1", "split": "test", "role": "",
+}  # fmt: skip
+"""A row of an index, with all columns that protocols ask for; what data do not tell is ""."""
+
+
+def _readable(index: pd.DataFrame, name: str) -> None:
+    """ValueError, with an example, for an index that lacks columns or has other values than text in them."""
+    if lacking := [column for column in EXAMPLE if column not in index.columns]:
+        raise ValueError(f"protocol {name}: the index has no column {', '.join(lacking)}; a row of it is e.g. {dict(EXAMPLE)}")
+    for column, example in EXAMPLE.items():
+        values = index[column]
+        if column != "conditions" and pd.api.types.infer_dtype(values, skipna=False) in ("string", "empty"):
+            continue
+        wrong = [value for value in values if not (_words(value) if column == "conditions" else isinstance(value, str))]
+        if wrong:
+            raise ValueError(f"protocol {name}: column {column} of the index holds {wrong[0]!r}; its values are e.g. {example!r}")
+
+
+def _words(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and all(isinstance(word, str) for word in value)
 
 
 def galleries(index: pd.DataFrame, protocol: RetrievalRules) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ from gaitlab.evaluation.averages import COUNTS, with_mean
 from gaitlab.evaluation.protocol import RetrievalRules, Selection
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a protocol says about one set of embeddings; all figures but counts in percent.
 
@@ -44,6 +44,9 @@ class Result:
     @property
     def rank1(self) -> float:
         return float(self.table.loc[self.headline, "rank-1"])
+
+    def __repr__(self) -> str:
+        return self.text()
 
     def rows(self) -> list[dict[str, Any]]:
         """The table as `{"row", "metric", "value"}`, for JSON; a count is an int, what is undefined is None."""

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from gaitlab.data.store import Store
+from gaitlab.evaluation.averages import Averages, mates_and_ranked
 from gaitlab.evaluation.chance import chance
 from gaitlab.evaluation.classical import classical
 from gaitlab.evaluation.embedder import Embedder
 from gaitlab.evaluation.evaluate import evaluate
 from gaitlab.evaluation.figures import bars_figure, cmc_figure, open_set_figure, score_figure, views_figure
-from gaitlab.evaluation.protocol import RetrievalRules, rows_of
+from gaitlab.evaluation.protocol import RetrievalRules, galleries, rows_of, select
 from gaitlab.evaluation.result import Result, finals
 from gaitlab.evaluation.tested import Tested, final_rows
 from gaitlab.evaluation.unused import unused
@@ -38,6 +40,14 @@ def seek(embedder: Embedder, store: Store, protocol: RetrievalRules) -> Result:
 @dataclass(frozen=True, kw_only=True)
 class RetrievalProtocol(RetrievalRules):
     """A benchmark in which people are found in a gallery; its rules are `RetrievalRules`."""
+
+    def check(self, index: pd.DataFrame) -> None:
+        """Every probe set has somebody to find, in the views that count, among several people."""
+        for rows in galleries(index, self):
+            theirs = index.iloc[rows]
+            for part in self.with_one_gallery():
+                chosen = select(theirs, part)
+                Averages(theirs, chosen, part, mates_and_ranked(theirs, chosen, part)[0])
 
     def test(self, embedder: Embedder, store: Store, *, learn_from: Sequence[Store] | None = None) -> Tested:
         result, name = seek(embedder, store, self), self.name

@@ -62,7 +62,7 @@ class SubmissionProtocol(AnyProtocol):
         return self if self.distance == distance else replace(self, distance=distance, name=f"{self.name}-{distance}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Submission:
     """The file's text (UTF-8), what to do with it, and a line about walks that no set has, or ""."""
 
@@ -70,6 +70,9 @@ class Submission:
     csv: str
     how: str
     unused: str = ""
+
+    def __repr__(self) -> str:
+        return f"{self.file().about} {self.file().remark}"
 
     def file(self) -> File:
         probes = f"({self.csv.count(chr(10)) - 1} probes)"

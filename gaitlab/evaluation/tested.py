@@ -31,7 +31,7 @@ class File:
         return f"{self.about}: {path}" + (f" {self.remark}" if self.remark else "")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Tested:
     """What a protocol says about one embedder; every field may be left out.
 
@@ -53,6 +53,9 @@ class Tested:
     files: Mapping[str, Callable[[], File]] = field(default_factory=dict)
     rank1: pd.DataFrame = field(default_factory=pd.DataFrame)
     classes: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 def final_rows(protocol: str, measured: str, rows: Mapping[str, pd.Series]) -> pd.DataFrame:

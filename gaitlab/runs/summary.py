@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Summary:
     """metrics: every final figure, e.g. `walkers/rank1`, percent. subjects: protocol -> probe subject -> (share, hits) of its headline
     (`evaluation.averages`), which a bootstrap over identities resamples; of classical rows under `protocol/ROW`.
@@ -40,6 +40,9 @@ class Summary:
             headline=first.headline,
             measure=first.measure,
         )
+
+    def __repr__(self) -> str:
+        return self.text()
 
     def text(self) -> str:
         """Tables and files for a terminal, and a last line `rank-1 27.8` where there is a headline."""

@@ -225,6 +225,50 @@ def test_bad_embeddings() -> None:
     x[4, 0, 0] = np.nan
     with pytest.raises(ValueError, match="1 embeddings are NaN or infinite: " + re.escape(frame["key"][4])):
         evaluate(x, frame, GAIT3D)
+    x = noise(frame)
+    x[2] *= 1e20
+    with pytest.raises(ValueError, match="1 embeddings are so large that their squares overflow: the network has diverged: "):
+        evaluate(x, frame, GAIT3D)
+
+
+def test_an_index_of_ones_own_is_told_what_it_lacks() -> None:
+    frame = wild(3)
+    for wrong, says in (
+        (
+            frame.drop(columns=["split", "key"]),
+            r"has no column key, split; a row of it is e.g. \{'key': '7/bag/1/090', 'subject'",
+        ),
+        (frame.assign(take=1), r"column take of the index holds 1; its values are e.g. '1'"),
+        (frame.assign(view=np.nan), r"column view of the index holds nan; its values are e.g. '090'"),
+        (frame.assign(conditions="bag"), r"column conditions of the index holds 'bag'; its values are e.g. \('bag',\)"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            evaluate(noise(frame), wrong, GAIT3D)
+    listed = frame.assign(conditions=[[] for _ in range(len(frame))])
+    assert evaluate(perfect(frame), listed, GAIT3D).rank1 == 100
+
+
+def test_a_result_is_shown_as_its_table() -> None:
+    frame = wild(3)
+    result = evaluate(noise(frame), frame, GAIT3D)
+    assert repr(result) == str(result) == result.text()
+    assert len(str(result).splitlines()) < 6
+
+
+@pytest.mark.parametrize("check", [lambda frame, p: p.check(frame), lambda frame, p: evaluate(noise(frame), frame, p)])
+def test_what_cannot_be_scored_is_refused_by_the_index_alone(check: Callable[[pd.DataFrame, RetrievalProtocol], object]) -> None:
+    for frame, asked, says in (
+        (casia(4, views=["090"]), CASIA_B, "only '090'; ingest other views, too, or test by a protocol of your own with same_view='keep'"),
+        (casia(1), CASIA_B, "000 is all people of the gallery, so whatever is sought is found; test on two people or more"),
+        (
+            wild(4).assign(subject=[str(i) for i in range(12)]),
+            GAIT3D,
+            "none of its 4 walks has a mate .same subject. in the gallery; test",
+        ),
+    ):
+        with pytest.raises(ValueError, match=says):
+            check(frame, asked)
+    check(casia(2), CASIA_B)
 
 
 def test_weights_sum_to_one_and_even_out_views() -> None:
