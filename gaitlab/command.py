@@ -4,7 +4,7 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar, get_args
@@ -12,10 +12,11 @@ from typing import Annotated, NoReturn, TypeVar, get_args
 import tyro
 
 from gaitlab.config import nearest
-from gaitlab.data.shards import DataConfig
+from gaitlab.data.shards import DataConfig, makes_others, named_folder, shard_folder
 from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.experiment import Experiment, Transfer
 from gaitlab.help import families, fitted, one_screen
+from gaitlab.home import home
 from gaitlab.modules import import_modules, offered
 from gaitlab.runs.folder import read_config, run_folder, run_to_resume
 
@@ -85,7 +86,7 @@ def parse(experiments: Mapping[str, Experiment], default: str, arguments: Sequen
         known = f"{base.name}: {size(base)}" if named or options.resume else names
         show_help("[EXPERIMENT] [--field.path VALUE ...] [OPTIONS]", [about, known], start if options.help_all else options)
     command = understood(lambda: tyro.cli(Command, default=start, config=(tyro.conf.AvoidSubcommands,), args=rest))
-    check_data(base.data, command.experiment.data)
+    check_data(base, command.experiment)
     return command
 
 
@@ -142,14 +143,32 @@ def size(experiment: Experiment) -> str:
     return f"{', '.join(kinds)}; {batch} of {data.root}; tested by {tests or 'nothing'}"
 
 
-def check_data(named: DataConfig, asked: DataConfig) -> None:
-    """ValueError if other walks are asked for than `named` has, and others still would be opened: those that the folder holds."""
-    if asked.make == named.make:
-        return
-    from gaitlab.data.shards import makes_others, shard_folder
+def check_data(named: Experiment, asked: Experiment) -> None:
+    """ValueError if a folder of shards was typed that is not there, though others could be made under its name; or if other walks are asked
+    for than `named` has, and others still would be opened: those that the folder holds."""
+    before = dict(_data(named))
+    for path, data in _data(asked):
+        first = before.get(path, data)
+        if data.make is None or (data.root, data.make) == (first.root, first.make):
+            continue
+        if data.make == first.make and named_folder(data) is None:
+            raise ValueError(
+                f"no shards in {data.root}, nor under that name in {home() / 'data'}; those of {named.name} are made where "
+                f"--{path}.root is left out, others by python pipelines/ingest.py"
+            )
+        if data.make != first.make and makes_others(data):
+            raise ValueError(f"{shard_folder(data)} holds other walks than --{path}.make asks for; give these another --{path}.root")
 
-    if makes_others(asked):
-        raise ValueError(f"{shard_folder(asked)} holds other walks than --data.make asks for; give these another --data.root")
+
+def _data(experiment: Experiment) -> Iterator[tuple[str, DataConfig]]:
+    """Path of a data config, and the config; also of what the experiment stands on."""
+    yield "data", experiment.data
+    for i, test in enumerate(experiment.benchmarks):
+        if test.data:
+            yield f"benchmarks.{i}.data", test.data
+    for i, transfer in enumerate(experiment.init):
+        if isinstance(transfer.of, Experiment):
+            yield from ((f"init.{i}.of.{path}", data) for path, data in _data(transfer.of))
 
 
 def called(name: str, there: Mapping[str, T], what: str) -> T:

@@ -19,7 +19,7 @@ from gaitlab.tracking.origins import of_commit
 from gaitlab.tracking.runs import MlflowTracker, NoTracker
 from gaitlab.training.fit import fit
 from gaitlab.training.interrupt import Interrupted
-from gaitlab.training.ready import Ready, prepare
+from gaitlab.training.ready import Ready, foresee, prepare
 from gaitlab.training.run import LocalRun, TorchrunRun, agreed, processes, under_torchrun
 from gaitlab.training.trained import sources
 from gaitlab.training.transfer import check_transfers
@@ -64,7 +64,10 @@ def ensure(
     """
     go_on = how or partial(resume_line, tracking=tracking)
     check_transfers(experiment, resume)
-    for each in experiment.all_below if resume is None else ():
+    below = experiment.all_below if resume is None else []
+    for each in (*below, experiment):
+        foresee(each, launcher.processes(each), resume=resume is not None)
+    for each in below:
         prepare(each, launcher.processes(each), ingest=launcher.ingest)
     ready = prepare(experiment, launcher.processes(experiment), resume=resume is not None, ingest=launcher.ingest)
     of = (resume and identity_of(resume)) or identity(experiment)

@@ -1,6 +1,7 @@
 """Where gaitlab keeps what it makes: shards, runs, the MLflow store, the memory maps."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,19 @@ def home() -> Path:
 def cache() -> Path:
     """$GAITLAB_CACHE, or the home's `cache`: memory maps of this node. Set it to a local disk where the home is on the network."""
     return _folder(os.environ.get("GAITLAB_CACHE") or home() / "cache")
+
+
+def check_room(folder: Path, needed: float, what: str) -> None:
+    """ValueError, before any work, if nothing can be written into the folder, or less than `needed` bytes, which `what` takes."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise ValueError(f"nothing can be written into {folder}: {error.strerror}; let GAITLAB_HOME be a folder of yours") from None
+    if free < needed:
+        sizes = f"{needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are"
+        raise ValueError(f"{what} takes about {sizes} free in {folder}; make room, or let GAITLAB_HOME be a folder on another disk")
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -25,7 +25,7 @@ from gaitlab.sweeps.sweep import Sweep, experiments, of_row
 from gaitlab.sweeps.trials import Job, Trials
 from gaitlab.sweeps.winner import register_winner
 from gaitlab.tracking.runs import MlflowTracker
-from gaitlab.training.ready import prepare
+from gaitlab.training.ready import foresee, prepare
 from gaitlab.training.transfer import check_transfers
 from gaitlab.within import Within
 
@@ -41,10 +41,11 @@ def local(experiment: Experiment, *, resume: str | None = None, tracking: bool =
 
 def on_ray(experiment: Experiment, *, resume: str | None = None, tracking: bool = True, fresh: bool = False) -> Summary:
     """The same on Ray's workers; this process only waits. Joins the cluster of RAY_ADDRESS or starts one here."""
-    from gaitlab.cluster.connect import start_ray
+    from gaitlab.cluster.connect import check_places, start_ray
     from gaitlab.cluster.run import OnRay
 
     start_ray()
+    check_places(experiment.scale)
     return ensure(experiment, OnRay(), resume=resume, tracking=tracking, fresh=fresh)
 
 
@@ -85,7 +86,10 @@ def run_sweep(
 
         tags["ray_job"] = start_ray()
         ingest, places = ray_map, concurrency or room(sweep.base.scale)
-    for experiment in (each for of in planned for each in (*of.all_below, of)):
+    everything = [each for of in planned for each in (*of.all_below, of)]
+    for experiment in everything:
+        foresee(experiment, 1 if here else experiment.scale.workers)
+    for experiment in everything:
         prepare(experiment, 1 if here else experiment.scale.workers, ingest=ingest)
     study = Study.open(sweep, storage)
     content = None

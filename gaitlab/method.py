@@ -94,6 +94,10 @@ class MethodConfig(Config):
         """Conditions that a batch's `target` numbers, for methods that tell them apart."""
         return ()
 
+    def contrasts(self) -> bool:
+        """Whether the losses compare what a batch holds, so that it takes two people (or walks, where those are drawn) or more."""
+        return False
+
     def recogniser_path(self) -> tuple[str, ...]:
         """Fields that lead to the part that recognises, in the config and in the built network alike; (): the method is nothing else."""
         return ()

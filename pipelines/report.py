@@ -63,7 +63,7 @@ def other_people(data: DataConfig, arguments: Arguments) -> DataConfig | None:
     if arguments.people_seed == data.make.seed:
         raise ValueError(f"--people-seed {arguments.people_seed} is the training people's own; give another")
     make = replace(data.make, seed=arguments.people_seed, train_subjects=0, validation_subjects=0, test_subjects=arguments.people)
-    return DataConfig(root=f"{data.root}-{arguments.people}-others-{arguments.people_seed}", make=make)
+    return DataConfig(root=f"{Path(data.root).name}-{arguments.people}-others-{arguments.people_seed}", make=make)
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ def parse(arguments: Sequence[str]) -> tuple[Sweep, Command]:
         title = f"{sweep.name}: {sweep.title}; {trials} of {sweep.base.name} ({size(sweep.base)})"
         show_help(usage, [about, title], default if early_.help_all else options)
     c = understood(lambda: tyro.cli(Command, default=default, config=(tyro.conf.AvoidSubcommands,), args=rest))
-    check_data(sweep.base.data, c.base.data)
+    check_data(sweep.base, c.base)
     changes = {name: getattr(c, name) for name in ("name", "base", "seeds", "trials", "stopper", "grace")}
     return understood(lambda: replace(sweep, **changes)), c
 

@@ -5,6 +5,8 @@ import os
 
 import ray
 
+from gaitlab.experiment import ScaleConfig
+
 
 def start_ray() -> str:
     """Ray's id of this driver's job, after joining the cluster of RAY_ADDRESS, or starting one here.
@@ -18,3 +20,15 @@ def start_ray() -> str:
     if not ray.is_initialized():
         ray.init(address=os.environ.get("RAY_ADDRESS") or "local", logging_level=logging.WARNING)
     return str(ray.get_runtime_context().get_job_id())
+
+
+def check_places(scale: ScaleConfig) -> None:
+    """ValueError if a run's workers have no room in the cluster that was started here; a line if nodes have to join another one first."""
+    there = ray.cluster_resources()
+    asked = {"CPU": scale.workers * scale.cpus_per_worker, "GPU": scale.workers * scale.gpus_per_worker}
+    if not (lacking := [kind for kind, amount in asked.items() if amount > there.get(kind, 0)]):
+        return
+    want = " and ".join(f"{asked[kind]} {kind}s, of which the cluster has {there.get(kind, 0):g}" for kind in lacking)
+    if not os.environ.get("RAY_ADDRESS"):
+        raise ValueError(f"{scale.workers} workers want {want}: fewer --scale.workers, or join a larger cluster by RAY_ADDRESS")
+    print(f"{scale.workers} workers want {want}; waiting for nodes to join", flush=True)

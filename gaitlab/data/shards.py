@@ -11,6 +11,7 @@ from gaitlab.config import FREE, Config
 from gaitlab.data.draws import Draw
 from gaitlab.data.ingest import ShardMap, ingest, processes
 from gaitlab.data.joined import JoinedStore
+from gaitlab.data.planned import planned_store
 from gaitlab.data.schema import MANIFEST, read_manifest
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.store import Store
@@ -25,7 +26,7 @@ class DataConfig(Config):
     root: str = field(metadata=FREE)
     """Folder of shards (what `pipelines/ingest.py` wrote). A relative path is looked for under $GAITLAB_HOME/data."""
     make: SourceConfig | None = field(default=None, metadata=FREE)
-    """Source that is ingested into `root` when nothing lies there yet."""
+    """Source that is ingested when nothing lies in `root` yet, a plain name then: walks are made under $GAITLAB_HOME/data only."""
     subjects_per_batch: Count = 8
     """P: identities of a batch."""
     walks_per_subject: Count = 4
@@ -43,11 +44,21 @@ def shard_folder(data: DataConfig) -> Path:
 
     The last one's name ends in the checksum of the source's parameters, so that it is never stale.
     """
+    if (named := named_folder(data)) is not None:
+        return named
     root = Path(data.root).expanduser()
-    for folder in (root.absolute(), home() / "data" / root):
-        if (folder / MANIFEST).exists():
-            return folder
-    return home() / "data" / (f"{root}-{data.make.checksum()[:8]}" if data.make else root)
+    return home() / "data" / (f"{root}-{data.make.checksum()[:8]}" if data.make and _plain(data.root) else root)
+
+
+def named_folder(data: DataConfig) -> Path | None:
+    """The folder that `root` names as it is, if it holds shards."""
+    root = Path(data.root).expanduser()
+    return next((folder for folder in (root.absolute(), home() / "data" / root) if (folder / MANIFEST).exists()), None)
+
+
+def _plain(root: str) -> bool:
+    """Whether it is a name, and no path."""
+    return Path(root).name == root and root != ".."
 
 
 def makes_others(data: DataConfig) -> bool:
@@ -59,16 +70,40 @@ def makes_others(data: DataConfig) -> bool:
     return bool(source["kind"] == type(data.make).__name__ and data.make.stale(source["checksum"]))
 
 
-def open_data(data: DataConfig, *, run: ShardMap | None = None) -> Store:
-    """The store of `data`. `run` maps the work of an ingest; ValueError when there is nothing to open or make."""
+def open_data(data: DataConfig, *, run: ShardMap | None = None, make: bool = True) -> Store:
+    """The store of `data`. `run` maps the work of an ingest; ValueError when there is nothing to open or make.
+
+    make: False makes nothing, whatever the config says; for configs that somebody else wrote.
+    """
     folder = shard_folder(data)
     if data.make and not (folder / MANIFEST).exists():
+        _may_be_made(data, folder, make)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):  # ranks, and runs side by side, wait for the first
             if not (folder / MANIFEST).exists():
                 print(f"making {data.root} in {folder}", flush=True)
                 return ingest(data.make, folder, run=run or processes(os.cpu_count() or 1))
     return Store(folder)
+
+
+def expected_data(data: DataConfig) -> Store:
+    """The store, or, where it is to be made yet, its index as it will be. ValueError where `open_data` would raise one at once."""
+    folder = shard_folder(data)
+    if data.make is None or (folder / MANIFEST).exists():
+        return Store(folder)
+    _may_be_made(data, folder, True)
+    return planned_store(data.make, folder)
+
+
+def _may_be_made(data: DataConfig, folder: Path, make: bool) -> None:
+    """ValueError, which says what to type, if not."""
+    if not make:
+        raise ValueError(f"no shards in {folder}, and a test makes none; --root SHARDS names others, --resume RUN makes its own")
+    if not _plain(data.root):
+        raise ValueError(
+            f"no shards in {data.root}; walks are made under a plain name in {home() / 'data'} only: --data.root NAME, or write them with "
+            f"python pipelines/ingest.py {data.make.name if data.make else 'SOURCE'} --out {data.root}"
+        )
 
 
 def open_training(data: DataConfig, *, run: ShardMap | None = None, first: Store | None = None) -> Store:

@@ -50,7 +50,7 @@ class CoD2Config(MethodConfig):
     """w_g, of the losses on the generated clip; our default."""
     rebuilt_weight: Weight = 1.0
     """w_r, of the squared error of the predicted frames, pixels in [-1, 1]; our default."""
-    steps: Count = 1000
+    steps: Annotated[int, Within(1, 100_000)] = 1000
     """T of the noise process; our default."""
     lowest_level: PartShare = 0.0
     """Share of T below which no noise level is drawn; high ones leave G little but the clean frames and the features to go by."""
@@ -87,6 +87,9 @@ class CoD2Config(MethodConfig):
 
     def channels(self) -> dict[str, int]:
         return self.recogniser.channels()
+
+    def contrasts(self) -> bool:
+        return self.recogniser.contrasts()
 
     def recogniser_path(self) -> tuple[str, ...]:
         return ("recogniser", *self.recogniser.recogniser_path())

@@ -70,6 +70,9 @@ class GaitSSBConfig(MethodConfig):
     def channels(self) -> dict[str, int]:
         return dict.fromkeys(self.clips(), self.backbone.in_channels)
 
+    def contrasts(self) -> bool:
+        return True
+
     def build(self, subjects: int) -> "GaitSSB":
         return GaitSSB(self)
 
@@ -143,6 +146,9 @@ class GaitSSBFinetuneConfig(MethodConfig):
 
     def channels(self) -> dict[str, int]:
         return {"gait": self.backbone.in_channels}
+
+    def contrasts(self) -> bool:
+        return True
 
     def build(self, subjects: int) -> "GaitSSBFinetune":
         return GaitSSBFinetune(self)

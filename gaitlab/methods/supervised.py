@@ -88,6 +88,9 @@ class SupervisedConfig(MethodConfig):
     def targets(self) -> tuple[str, ...]:
         return self.classes
 
+    def contrasts(self) -> bool:
+        return self.triplet_weight > 0
+
     def build(self, subjects: int) -> "Supervised":
         return Supervised(self, subjects)
 

@@ -46,6 +46,7 @@ class MethodEmbedder:
 def check(experiment: Experiment, store: Store, protocol: AnyProtocol) -> None:
     """ValueError, before anything is trained, if the store lacks what the protocol or the method's test clips ask for."""
     takes = experiment.method.channels()
+    protocol.check(store.index)
     for modality, walks in protocol.sides(store.index):
         clips = experiment.method.test_clips(modality)
         for role, spec in clips.items():

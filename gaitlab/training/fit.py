@@ -70,7 +70,7 @@ def retest(
     tests = [Benchmark(protocol=name, data=data, distance=distance) for name in protocols] or own_tests
     if not tests:
         raise ValueError("other data need a protocol: --protocols NAME")
-    opened = [(open_data(t.data or experiment.data), protocol(t.protocol, t.distance)) for t in tests]
+    opened = [(open_data(t.data or experiment.data, make=False), protocol(t.protocol, t.distance)) for t in tests]
     for store, p in opened:
         check(experiment, store, p)
     own = opened[0][0] if data is None and tests[0].data is None else None

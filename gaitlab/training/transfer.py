@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gaitlab.data.feed import learners
-from gaitlab.data.shards import open_training
+from gaitlab.data.shards import expected_data, open_training
 from gaitlab.experiment import Experiment
 from gaitlab.home import home
 from gaitlab.nn.frozen import Frozen, part_of
@@ -57,7 +57,7 @@ def _check_place(here: str, lr_ratio: float, taken: Mapping[str, float], where: 
 
 
 def check_people(experiment: Experiment) -> None:
-    """ValueError if a classifier is taken from a network that learnt other people, or other conditions. The data are there by now."""
+    """ValueError if a classifier is taken from a network that learnt other people, or other conditions."""
     for place, transfer in enumerate(experiment.init):
         where = f"{experiment.name}, init.{place}"
         if of_conditions := [name for here in transfer.parts.values() for name in _of_conditions(experiment, here)]:
@@ -84,7 +84,7 @@ def check_people(experiment: Experiment) -> None:
 
 
 def _people(experiment: Experiment) -> list[str]:
-    return learners(open_training(experiment.data), experiment.method.clips()).names
+    return learners(open_training(experiment.data, first=expected_data(experiment.data)), experiment.method.clips()).names
 
 
 def _earlier(run: str, where: str) -> tuple[Experiment, list[str]]:

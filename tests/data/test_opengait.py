@@ -391,7 +391,7 @@ def test_wrong_settings_are_said_once(tmp_path: Path) -> None:
 
 
 def test_a_frame_has_some_pixels() -> None:
-    with pytest.raises(ValueError, match="FrameFolders.size is 8 or more; it is 2"):
+    with pytest.raises(ValueError, match=r"FrameFolders\.size is 8 or more; it is 2"):
         FrameFolders(root="raw", layout="casia-b", size=2)
 
 

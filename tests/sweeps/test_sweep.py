@@ -9,6 +9,7 @@ from experiments import SWEEPS
 from experiments.cod2 import BASELINE_MINI, COD2_MINI
 from gaitlab.backbones.gaitset import GaitSetConfig
 from gaitlab.config import from_dict, override, to_dict
+from gaitlab.evaluation.protocols import CASIA_B
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.sweeps.sweep import Choice, Objective, Same, Sweep, Uniform, Whole, experiments, grid, label, of_point, of_row
 
@@ -22,6 +23,14 @@ def test_every_sweep_expands_and_is_plain_data(name: str) -> None:
     assert len(made) == len(sweep.rows) or (sweep.space and len(made) >= 2)
     assert len({str(to_dict(replace(e, name=""))) for e in made}) == len(made), "two rows are one experiment"
     assert from_dict(to_dict(sweep), Sweep) == sweep
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "", ".hidden"])
+def test_a_name_is_no_path(name: str) -> None:
+    with pytest.raises(ValueError, match="a name is neither empty nor a path"):
+        replace(SEARCH, name=name)
+    with pytest.raises(ValueError, match="a name is neither empty nor a path"):
+        replace(CASIA_B, name=name)
 
 
 def test_a_row_changes_what_it_names_and_nothing_else() -> None:
