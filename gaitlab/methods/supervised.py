@@ -52,7 +52,7 @@ class SupervisedConfig(MethodConfig):
     smoothing: PartShare = 0.1
     triplet_on: Literal["raw", "normalised"] = "raw"
     embed_from: Feature = "raw"
-    snippet: int | None = None
+    snippet: Count | None = None
     """A test walk's features are the mean over snippets of about so many frames, every k-th each; a maximum over time then sees as many as
     in training. None: the walk at once."""
     self_distance: SelfDistance = "zero"
@@ -62,8 +62,8 @@ class SupervisedConfig(MethodConfig):
         super().__post_init__()
         if self.neck == "none" and (self.triplet_on, self.embed_from) != ("raw", "raw"):
             raise ValueError("triplet_on and embed_from take 'normalised' and 'logits' only with a neck: neck 'bnneck' or 'shared'")
-        if self.snippet is not None and (self.snippet < 1 or self.backbone.companions):
-            raise ValueError(f"snippet is a number of frames, of a network with one input; None takes walks at once: {self.snippet}")
+        if self.snippet is not None and self.backbone.companions:
+            raise ValueError("SupervisedConfig.snippet is for networks with one input; None takes walks at once")
         if self.classes and self.neck == "none":
             raise ValueError("classes need a classifier: neck 'bnneck' or 'shared'")
 

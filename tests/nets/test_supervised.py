@@ -71,7 +71,7 @@ def test_a_walk_as_the_mean_of_its_snippets() -> None:
     halves = whole.embed(of(clip[:1, ::2], 5)), whole.embed(of(clip[:1, 1::2], 4))
     torch.testing.assert_close(embedded[:1], (halves[0] + halves[1]) / 2)
     torch.testing.assert_close(embedded[1:], whole.embed(of(clip[1:], 5)))
-    with pytest.raises(ValueError, match="snippet is a number of frames"):
+    with pytest.raises(ValueError, match="snippet is 1 or more"):
         SupervisedConfig(snippet=0)
 
 
