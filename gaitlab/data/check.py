@@ -130,8 +130,10 @@ def _check_shards(store: Store) -> Report:
                     looks += _looks(table, store.modalities)
                     frames.append(table.select(["subject", "split", "session", "conditions", "view", "key", "checksum"]).to_pandas())
                     advance(table.num_rows)
-            except (ValueError, pa.ArrowException) as error:
-                report.problems.append(str(error).splitlines()[0])
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, MemoryError, pa.ArrowException) as error:
+                known = type(error) is ValueError
+                said = " ".join(str(error).split()) or "damaged"
+                report.problems.append(said if known else f"shard {store.root / shard['file']} is no shard: {said[:200]}")
     if frames:
         index = pd.concat(frames)
         report.problems += [f"duplicate walk {key}" for key in index["key"][index["key"].duplicated()]]

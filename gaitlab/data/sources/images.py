@@ -18,6 +18,7 @@ BYTES = 2**29
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"IEND\xaeB`\x82"
 """How a whole one begins and ends."""
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong with a file is said by us, in one line
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
