@@ -9,6 +9,15 @@ from typing import NoReturn
 
 from gaitlab.training.interrupt import Interrupted, hang_up, leave_terminal
 
+WIDEST = 1000
+"""Characters of a line that is shown; a damaged file may hold longer words."""
+
+
+def printable(text: str) -> str:
+    """What a terminal may be given of a message that quotes a file: no control characters, lines of bounded length."""
+    lines = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:WIDEST]) for line in text.split("\n")]
+    return "\n".join(line + " ..." * (len(whole) > WIDEST) for line, whole in zip(lines, text.split("\n"), strict=True))
+
 
 def guarded(work: Callable[[], object]) -> NoReturn:
     """Run `work` and exit: 0 done, 2 wrong input or environment (one line, no traceback), 130 stopped but resumable.
@@ -34,7 +43,7 @@ def guarded(work: Callable[[], object]) -> NoReturn:
         sys.exit(2)
     except (ValueError, OSError, FloatingPointError) as error:
         named = isinstance(error, OSError) and error.filename is not None and error.strerror is not None
-        print(f"error: {error.filename}: {error.strerror}" if named else f"error: {error}", file=sys.stderr)  # type: ignore[union-attr]
+        print(f"error: {printable(f'{error.filename}: {error.strerror}' if named else str(error))}", file=sys.stderr)  # type: ignore[union-attr]
         sys.exit(2)
     sys.exit(0)
 

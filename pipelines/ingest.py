@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 from gaitlab.command import understood
 from gaitlab.data.check import check
 from gaitlab.data.ingest import ShardMap, ingest, processes
+from gaitlab.data.sheet import SHEET
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.sources.folders import FrameFolders
 from gaitlab.data.sources.opengait import OpenGaitSource
@@ -70,15 +71,17 @@ def write(source: SourceConfig, target: Target) -> None:
     sizes = ", ".join(f"{m} {facts['frames']} frames" for m, facts in store.manifest["modalities"].items())
     size = sum(shard["bytes"] for shard in store.manifest["shards"])
     print(f"{store.manifest['walks']} walks ({sizes}; {size / 1e6:.1f} MB) in {store.root}")
+    if (store.root / SHEET).exists():
+        print(f"what a few walks were taken for: {store.root / SHEET}")
 
 
-def opengait(source: OmitArgPrefixes[OpenGaitSource], target: OmitArgPrefixes[Target]) -> None:
+def opengait(source: FlagCreatePairsOff[OmitArgPrefixes[OpenGaitSource]], target: FlagCreatePairsOff[OmitArgPrefixes[Target]]) -> None:
     """ID/TYPE/VIEW/*.pkl and a partition file, as data sets are passed around."""
     write(source, target)
 
 
-def frames(source: OmitArgPrefixes[FrameFolders], target: OmitArgPrefixes[Target]) -> None:
-    """ID/TYPE/VIEW/*.png, masks of any size; cropped, scaled and centred here."""
+def frames(source: FlagCreatePairsOff[OmitArgPrefixes[FrameFolders]], target: FlagCreatePairsOff[OmitArgPrefixes[Target]]) -> None:
+    """ID/TYPE/VIEW/*.png, masks of any size and kind; cropped, scaled and centred here."""
     write(source, target)
 
 
@@ -104,12 +107,17 @@ def check_command(
     layout: str = "plain",
     partition: str = "",
     use: Annotated[tuple[str, ...], tyro.conf.arg(help="e.g. silhouette=0 (see opengait)")] = (),
+    invert: FlagCreatePairsOff[bool] = False,
+    label: tuple[str, ...] = (),
+    frames_last: FlagCreatePairsOff[bool] = False,
 ) -> None:
-    """Report what is wrong with shards, or with raw ID/TYPE/VIEW/*.pkl; exit status 1 if anything is.
+    """Report what is wrong with shards, or with raw ID/TYPE/VIEW/*.pkl or *.png; exit status 1 if anything is.
 
-    path: folder, or a name under $GAITLAB_HOME/data. layout, partition: of raw data, as in `opengait`.
+    path: folder, or a name under $GAITLAB_HOME/data. layout, partition, invert, label, frames_last: of raw data, as in `opengait`
+    and `frames`.
     """
-    found = check(path if Path(path).exists() else place(path), layout=layout, partition=partition, use=use)
+    folder = path if Path(path).exists() else place(path)
+    found = check(folder, layout=layout, partition=partition, use=use, invert=invert, label=label, frames_last=frames_last)
     print(found.text())
     if found.problems:
         sys.exit(1)

@@ -14,6 +14,7 @@ from PIL import Image
 from experiments import supervised
 from gaitlab import command
 from gaitlab.data.store import Store
+from gaitlab.guard import printable
 from tests.processes import Started, pipeline, script
 
 TINY_DATA = [
@@ -32,6 +33,11 @@ def test_fields_by_path_and_types() -> None:
     assert asked.experiment.method.backbone.channels == (2, 2, 2, 2)  # type: ignore[attr-defined]
     named = command.parse(supervised.ALL, "demo", ["gaitset-casia-b", "--seed", "4", "--no-tracking"], "")
     assert (named.experiment.name, named.experiment.seed, named.tracking) == ("gaitset-casia-b", 4, False)
+
+
+def test_a_message_cannot_steer_the_terminal() -> None:
+    assert printable("x: é\x1b[2J\n  y: \x00") == "x: é\\x1b[2J\n  y: \\x00"
+    assert len(printable("9" * 10_000)) == 1004
 
 
 def test_unknown_experiment_suggests_the_nearest() -> None:

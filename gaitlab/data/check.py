@@ -1,6 +1,5 @@
-"""A critical look at a data set, raw (`ID/TYPE/VIEW/*.pkl`) or finished (shards): what is wrong, what is odd, what is in it."""
+"""A critical look at a data set, raw (`ID/TYPE/VIEW/*.pkl` or `*.png`) or finished (shards): what is wrong, what is odd, what is in it."""
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +12,13 @@ import pyarrow as pa
 from gaitlab.data.coding import decode
 from gaitlab.data.progress import progress_bar
 from gaitlab.data.schema import MANIFEST, data_hash
+from gaitlab.data.silhouettes import fault
 from gaitlab.data.source import Walk
-from gaitlab.data.sources.opengait import OpenGaitSource
+from gaitlab.data.sources.folders import IMAGES, FrameFolders
+from gaitlab.data.sources.opengait import ARRAYS, OpenGaitSource
+from gaitlab.data.sources.tree import TreeSource, gathered
 from gaitlab.data.store import Store
-from gaitlab.data.writing import checked_frames
+from gaitlab.data.writing import checked_frames, noted
 
 SHORT = 5
 """Walks with fewer frames are named."""
@@ -45,24 +47,40 @@ class Report:
 class Look:
     """What one walk's frames of one modality look like.
 
-    margin: columns that are empty on both sides in every frame. blank: frames without any pixel above 0.
+    margin: columns that are empty on both sides in every frame. blank: frames without any pixel above 0. fault: of silhouettes,
+    what makes them none.
     """
 
     name: str
     modality: str
     frames: int
     shape: tuple[int, int, int]
-    top: int
     margin: int
     blank: int
+    fault: str = ""
 
 
-def check(path: str | Path, *, layout: str = "plain", partition: str = "", use: Sequence[str] = ()) -> Report:
-    """Looks at a folder of shards, or at a raw one under `layout` and `partition` (without one, no id can be missing)."""
+def check(
+    path: str | Path,
+    *,
+    layout: str = "plain",
+    partition: str = "",
+    use: Sequence[str] = (),
+    invert: bool = False,
+    label: Sequence[str] = (),
+    frames_last: bool = False,
+) -> Report:
+    """Looks at a folder of shards, or at a raw one, of pickles or masks, as an ingest with these options would (without a partition, no
+    id can be missing)."""
     root = Path(path).expanduser().absolute()
     if (root / MANIFEST).is_file():
         return _check_shards(Store(root))
-    return _check_raw(OpenGaitSource(root=str(root), layout=layout, partition=partition, use=tuple(use)))
+    files = (file.name.lower() for file in root.glob("*/*/*/*"))
+    first = next((name for name in files if name.endswith(IMAGES + ARRAYS)), "")
+    if first.endswith(IMAGES):
+        return _check_raw(FrameFolders(root=str(root), layout=layout, partition=partition, invert=invert, label=tuple(label)))
+    options = {"use": tuple(use), "invert": invert, "label": tuple(label), "frames_last": frames_last}
+    return _check_raw(OpenGaitSource(root=str(root), layout=layout, partition=partition, **options))  # type: ignore[arg-type]
 
 
 def look(frames: np.ndarray, modality: str, name: str) -> Look:
@@ -71,27 +89,31 @@ def look(frames: np.ndarray, modality: str, name: str) -> Look:
     width = frames.shape[3]
     margin = min(int(columns[0]), width - 1 - int(columns[-1])) if len(columns) else width
     blank = int((~frames.any(axis=(1, 2, 3))).sum())
-    return Look(name, modality, len(frames), frames.shape[1:], int(frames.max()), margin, blank)
+    return Look(name, modality, len(frames), frames.shape[1:], margin, blank, fault(frames[:, 0]) if modality == "silhouette" else "")
 
 
-def _check_raw(source: OpenGaitSource) -> Report:
+def _check_raw(source: TreeSource) -> Report:
     found = source.survey()
-    report = Report(problems=found.problems + found.missing)
+    report = Report(problems=found.problems + found.missing, notes=list(found.odd))
     if found.ignored:
         report.notes.append(f"{len(found.ignored)} ids are in neither set of the partition")
     for key, count in Counter(walk.key for walk in found.walks).items():
         if count > 1:
             report.problems.append(f"duplicate walk {key}: {', '.join(w.source for w in found.walks if w.key == key)}")
     looks: list[Look] = []
-    with progress_bar(f"check {source.name}", len(found.walks)) as advance, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    said: Counter[str] = Counter()
+    refused: list[str] = []
+    with progress_bar(f"check {source.name}", len(found.walks)) as advance:
         for walk in found.walks:
             try:
-                looks += [look(checked_frames(array, walk.source), m, walk.source) for m, array in source.load(walk).items()]
+                with noted(said):
+                    loaded = source.load(walk)
+                looks += [look(checked_frames(array, walk.source), m, walk.source) for m, array in loaded.items()]
             except ValueError as error:
-                report.problems.append(str(error))
+                refused.append(str(error))
             advance(1)
-    report.notes += [f"{text} ({count} walks)" for text, count in Counter(str(warning.message) for warning in caught).items()]
+    report.problems += gathered(refused)
+    report.notes += [f"{text} ({count} walks)" for text, count in said.items()]
     report.counts = _counts(_records(found.walks), looks)
     _judge(looks, report)
     return report
@@ -108,8 +130,10 @@ def _check_shards(store: Store) -> Report:
                     looks += _looks(table, store.modalities)
                     frames.append(table.select(["subject", "split", "session", "conditions", "view", "key", "checksum"]).to_pandas())
                     advance(table.num_rows)
-            except (ValueError, pa.ArrowException) as error:
-                report.problems.append(str(error).splitlines()[0])
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, MemoryError, pa.ArrowException) as error:
+                known = type(error) is ValueError
+                said = " ".join(str(error).split()) or "damaged"
+                report.problems.append(said if known else f"shard {store.root / shard['file']} is no shard: {said[:200]}")
     if frames:
         index = pd.concat(frames)
         report.problems += [f"duplicate walk {key}" for key in index["key"][index["key"].duplicated()]]
@@ -157,8 +181,8 @@ def _judge(looks: Sequence[Look], report: Report) -> None:
 
 
 def _judge_silhouettes(mine: Sequence[Look], usual: tuple[int, int, int], report: Report) -> None:
-    if dark := [look.name for look in mine if 0 < look.top < 128]:
-        report.problems.append(f"silhouette: {_some(dark)} with values below 128 only; a silhouette is 0 to 255")
+    for why in sorted({look.fault for look in mine if look.fault and look.blank < look.frames}):
+        report.problems.append(f"silhouette: {_some([look.name for look in mine if look.fault == why])}: {why}")
     if usual[2] < usual[1]:
         report.problems.append(f"silhouette: frames are {_size(usual)} (c x h x w), already cropped; keep them whole with width=None")
         return

@@ -13,6 +13,7 @@ import shutil
 import signal
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,11 +23,14 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from gaitlab.data.progress import progress_bar
 from gaitlab.data.schema import MANIFEST, ROLES, SPLITS, VERSION, data_hash
+from gaitlab.data.sheet import ROWS, SHEET, draw_sheet
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.store import Store
-from gaitlab.data.writing import NO_SPACE, PROBLEMS, ShardInfo, ShardJob, unequal, write_shard
+from gaitlab.data.writing import NO_SPACE, PROBLEMS, ShardInfo, ShardJob, noted, unequal, write_shard
 from gaitlab.types import Modality
 
 WALKS_PER_GROUP = 1000
@@ -95,6 +99,7 @@ def ingest(
     with _no_space(root):
         try:
             partial.mkdir()
+            _draw(source, walks, partial / SHEET)
             jobs = [
                 ShardJob(source, tuple(groups[i : i + per_shard]), modalities, str(partial), f"part-{i // per_shard:05d}.parquet")
                 for i in range(0, len(groups), per_shard)
@@ -105,7 +110,18 @@ def ingest(
             _move(partial, root, overwrite)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+    for text, count in manifest["source"]["said"].items():
+        warnings.warn(f"{text} ({count} walks)", stacklevel=2)
     return Store(root)
+
+
+def _draw(source: SourceConfig, walks: Sequence[Walk], path: Path) -> None:
+    """A sheet of a few walks from everywhere among them; what is wrong with one of these is an error before the work begins."""
+    chosen = [walks[i] for i in np.linspace(0, len(walks) - 1, min(ROWS, len(walks))).astype(int)]
+    with noted(Counter()):
+        rows = [(walk.source or walk.key, source.shown(walk)) for walk in chosen]
+    if rows := [(name, pictures) for name, pictures in rows if len(pictures)]:
+        draw_sheet(rows, path)
 
 
 def _check_target(root: Path, overwrite: bool) -> None:
@@ -182,6 +198,7 @@ def _manifest(source: SourceConfig, walks: Sequence[Walk], infos: Sequence[Shard
     for m, fps in source.frame_rates().items():
         if m in modalities:
             modalities[m]["fps"] = fps
+    said = sum((Counter(info.said) for info in infos), Counter[str]())
     splits = {}
     for split in SPLITS:
         of_split = [walk.subject for walk in walks if walk.split == split]
@@ -194,7 +211,7 @@ def _manifest(source: SourceConfig, walks: Sequence[Walk], infos: Sequence[Shard
         "splits": splits,
         "modalities": modalities,
         "shards": [{"file": i.file, "sha256": i.sha256, "bytes": i.bytes, "rows": i.rows} for i in infos],
-        "source": {"kind": type(source).__name__, "checksum": source.checksum()},
+        "source": {"kind": type(source).__name__, "checksum": source.checksum(), "said": dict(sorted(said.items()))},
         "created": {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "host": platform.node()},
     }
 

@@ -72,7 +72,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
         version = manifest["schema"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{root / MANIFEST} is damaged ({error}); ingest the data set again") from None
     if version != VERSION:
         raise ValueError(f"{root} has schema version {version}, this gaitlab reads version {VERSION}; ingest the data set again")

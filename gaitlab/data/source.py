@@ -51,6 +51,11 @@ class SourceConfig(Config):
         """modality -> uint8 `[t, h, w]` or `[t, c, h, w]`. Called once per walk, on any worker. Raises ValueError on bad input."""
         raise NotImplementedError
 
+    def shown(self, walk: Walk) -> Sequence[np.ndarray]:
+        """Pictures of a walk for the contact sheet of an ingest, uint8 `[h, w]` or `[h, w, 3]`: what was given, what it was taken for.
+        None of walks that nobody has given. Raises as `load` does."""
+        return ()
+
     def frame_rates(self) -> Mapping[str, float]:
         """Frames per second, by modality, where they are known; clips of two modalities are paired by time."""
         return {}

@@ -3,7 +3,10 @@
 import errno
 import hashlib
 import json
+import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +40,8 @@ class ShardJob:
 class ShardInfo:
     """What became of a `ShardJob`: facts for the manifest, or problems and no file; fatal: no other shard will fare better.
 
-    shapes: modality -> the frame shapes met; frames: modality -> frames; binary: modality -> all walks are binary.
+    shapes: modality -> the frame shapes met; frames: modality -> frames; binary: modality -> all walks are binary; said: what
+    the source has said about walks -> how many.
     """
 
     file: str
@@ -50,6 +54,7 @@ class ShardInfo:
     shapes: dict[str, Shape] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
     binary: dict[str, bool] = field(default_factory=dict)
+    said: dict[str, int] = field(default_factory=dict)
 
 
 def write_shard(job: ShardJob) -> ShardInfo:
@@ -61,13 +66,15 @@ def write_shard(job: ShardJob) -> ShardInfo:
     shapes: dict[str, Shape] = {}
     frames: Counter[str] = Counter()
     binary: dict[str, bool] = {}
+    said: Counter[str] = Counter()
     try:
         with pq.ParquetWriter(path, schema, compression="zstd", compression_level=ZSTD_LEVEL, use_dictionary=False) as writer:
             for group in job.groups:
                 rows = []
                 for walk in group:
                     try:
-                        row = _row(job, walk)
+                        with noted(said):
+                            row = _row(job, walk)
                     except ValueError as error:
                         problems.append(str(error))
                         if len(problems) >= PROBLEMS:
@@ -100,7 +107,17 @@ def write_shard(job: ShardJob) -> ShardInfo:
         shapes=shapes,
         frames=dict(frames),
         binary=binary,
+        said=dict(said),
     )
+
+
+@contextmanager
+def noted(said: Counter[str]) -> Iterator[None]:
+    """Counts what a source says by warnings while it reads a walk, so that it is said once for all of them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    said.update(str(warning.message) for warning in caught if warning.category is UserWarning)
 
 
 def _row(job: ShardJob, walk: Walk) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def read_outcome(folder: Path) -> Summary | None:
             measure=str(plain.get("measure", "rank-1")),
             run=folder.name,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it, and the run is tested again") from None
 
 
@@ -136,6 +136,6 @@ def _plain(path: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads(path.read_text())
         config["name"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error})") from None
     return config

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import sys
+import unicodedata
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ import pytest
 
 from gaitlab.data.frames import align
 from gaitlab.data.ingest import ingest
+from gaitlab.data.sheet import SHEET
 from gaitlab.data.sources.datasets import LAYOUTS, layout
 from gaitlab.data.sources.folders import FrameFolders
-from gaitlab.data.sources.opengait import OpenGaitSource, as_frames, pick
+from gaitlab.data.sources.opengait import OpenGaitSource, as_frames, as_silhouettes, pick
+from gaitlab.data.sources.partition import read_partition
 from gaitlab.data.sources.pickles import read_array
-from gaitlab.data.sources.tree import read_partition
 from tests.conftest import SHARED
 
 ROWS = SHARED / "peer" / "goldens" / "open" / "eval"
@@ -174,6 +176,9 @@ def test_roles_come_from_the_partition(tmp_path: Path) -> None:
     sets = partition(tmp_path / "p.json", [], ["0001", "0002"], PROBE_SET=["0001-camid0_videoid1-seq0"])
     walks = OpenGaitSource(root=str(tmp_path / "raw"), layout="gait3d", partition=sets).walks()
     assert {walk.source: walk.role for walk in walks if walk.role} == {"0001/camid0_videoid1/seq0": "probe"}
+    sets = partition(tmp_path / "p.json", ["0001"], ["0002"], PROBE_SET=["0001-camid0_videoid1-seq0"])
+    with pytest.raises(ValueError, match="0001/camid0_videoid1/seq0: is probe in the partition, and its id is for training"):
+        OpenGaitSource(root=str(tmp_path / "raw"), layout="gait3d", partition=sets).walks()
     sets = partition(tmp_path / "p.json", [], ["0001", "0002"], GALLERY_SET=["0001-camid0_videoid1-seq9"])
     with pytest.raises(ValueError, match=r"names 1 walks without a walk in .*: 0001-camid0_videoid1-seq9"):
         OpenGaitSource(root=str(tmp_path / "raw"), layout="gait3d", partition=sets).walks()
@@ -207,6 +212,69 @@ def test_missing_ids_are_listed_and_may_be_allowed(tmp_path: Path) -> None:
     assert any("2 ids of" in text and "neither set" in text for text in said)
 
 
+def test_what_systems_leave_among_data_is_passed_over(tmp_path: Path) -> None:
+    root = casia(tmp_path / "raw")
+    for name in (
+        "lost+found",
+        "$RECYCLE.BIN",
+        "__MACOSX/001/nm-01",
+        "@eaDir/x",
+        "001/@eaDir",
+        "001/nm-01/@eaDir/y",
+        "001/nm-01/000/@eaDir",
+    ):
+        (root / name).mkdir(parents=True)
+    walks = OpenGaitSource(root=str(root), layout="casia-b", test_ids=2).walks()
+    assert {(walk.subject, walk.split) for walk in walks} == {("001", "train"), ("002", "train"), ("003", "test"), ("004", "test")}
+    assert len(walks) == 24
+
+
+def test_test_ids_are_the_last_that_have_walks_counted_as_people_count(tmp_path: Path) -> None:
+    for subject in (1, 2, 9, 10):
+        put(tmp_path, f"{subject}/a/b", silhouettes())
+    (tmp_path / "11").mkdir()
+    source = OpenGaitSource(root=str(tmp_path), test_ids=2, allow_missing=True)
+    with pytest.warns(UserWarning, match="1 ids without a walk"):
+        assert {walk.subject for walk in source.walks() if walk.split == "test"} == {"9", "10"}
+    with pytest.raises(ValueError, match="--test-ids is 5; there are 4 ids with walks"):
+        OpenGaitSource(root=str(tmp_path), test_ids=5).walks()
+
+
+def test_a_root_at_the_wrong_level_says_so_in_one_line(tmp_path: Path) -> None:
+    casia(tmp_path / "top" / "sils")
+    with pytest.raises(ValueError, match=r"holds folders, no files: --root is one level too high, give .*sils \(and 11 more") as caught:
+        OpenGaitSource(root=str(tmp_path / "top"), layout="casia-b").walks()
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="is --root one level too low"):
+        OpenGaitSource(root=str(tmp_path / "top" / "sils" / "001"), layout="casia-b").walks()
+
+
+def test_one_person_under_two_ids(tmp_path: Path) -> None:
+    root = casia(tmp_path / "raw")
+    put(root, "1/nm-01/000", silhouettes())
+    with pytest.warns(UserWarning, match="look alike are taken for several people: '001', '1'"):
+        OpenGaitSource(root=str(root), layout="casia-b").walks()
+    (root / "005").symlink_to(root / "001")
+    with pytest.raises(ValueError, match="005: is a link to 001; one person would be two"):
+        OpenGaitSource(root=str(root), layout="casia-b").walks()
+
+
+def test_names_from_a_mac_are_the_partitions(tmp_path: Path) -> None:
+    put(tmp_path / "raw", unicodedata.normalize("NFD", "José/nm-01/000"), silhouettes())
+    sets = partition(tmp_path / "p.json", ["José"], [])
+    (walk,) = OpenGaitSource(root=str(tmp_path / "raw"), layout="casia-b", partition=sets).walks()
+    assert walk.subject == "José"
+    put(tmp_path / "raw", "José/nm-01/000", silhouettes())
+    with pytest.raises(ValueError, match="in two forms of Unicode"):
+        OpenGaitSource(root=str(tmp_path / "raw"), layout="casia-b", partition=sets).walks()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_partitions_as_windows_saves_them(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "p.json").write_text(json.dumps({"TRAIN_SET": ["é"], "TEST_SET": [2]}), encoding)
+    assert read_partition(tmp_path / "p.json").splits == {"é": "train", "2": "test"}
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -214,6 +282,9 @@ def test_missing_ids_are_listed_and_may_be_allowed(tmp_path: Path) -> None:
         ("[]", "is not a JSON object"),
         ('{"TRAIN_SET": []}', "has no TEST_SET"),
         ('{"TRAIN_SET": ["1", "2"], "TEST_SET": ["2"]}', "2 in both TRAIN_SET and TEST_SET"),
+        ('{"TRAIN_SET": ["1"], "TRAIN_SET": ["2"], "TEST_SET": []}', "TRAIN_SET is there twice"),
+        ("[" * 100_000, "is not a JSON object"),
+        ("<!doctype html>", "is a web page"),
     ],
 )
 def test_broken_partitions(tmp_path: Path, content: str, says: str) -> None:
@@ -273,6 +344,9 @@ def test_npy_files(tmp_path: Path) -> None:
         (np.array([silhouettes()[0], silhouettes(size=32)[0]], object), "frames of unequal size"),
         (np.array([{}], object), "holds a object array"),
         (3, "holds a int"),
+        ([[1, 2], [3, 4]], "holds a list, not an array"),
+        ([silhouettes(), silhouettes() / 255], r"frames of several kinds \(float64, uint8\)"),
+        (np.array(["a"]), "holds an array of 'U1'"),
     ],
 )
 def test_anything_but_an_array_is_refused(tmp_path: Path, value: Any, says: str) -> None:
@@ -281,6 +355,34 @@ def test_anything_but_an_array_is_refused(tmp_path: Path, value: Any, says: str)
         read_array(tmp_path / "a.pkl")
     assert "\n" not in str(caught.value)
     assert not Path(f"{sys.argv[0]}-owned").exists()
+
+
+def test_a_list_of_equal_frames_is_stacked(tmp_path: Path) -> None:
+    for value in (list(silhouettes()), tuple(silhouettes())):
+        (tmp_path / "a.PKL").write_bytes(pickle.dumps(value))
+        assert np.array_equal(read_array(tmp_path / "a.PKL"), silhouettes())
+
+
+def test_what_is_no_pickle_at_all_says_what_it_is(tmp_path: Path) -> None:
+    for content, says in (
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n", "is a pointer of Git LFS: git lfs pull"),
+        (gzip.compress(pickle.dumps(silhouettes())), "is compressed by gzip"),
+    ):
+        (tmp_path / "a.pkl").write_bytes(content)
+        with pytest.raises(ValueError, match=f"a.pkl: {says}"):
+            read_array(tmp_path / "a.pkl")
+
+
+def test_a_pickle_never_takes_more_memory_than_its_bytes(tmp_path: Path) -> None:
+    """numpy's own unpickling would set aside what a shape asks for, before it looks whether the bytes are there."""
+    for length, dtype in ((2**40, "u1"), (2**33, "O")):
+        content = pickle.dumps(np.zeros(3, dtype), 2)
+        (tmp_path / "a.pkl").write_bytes(content.replace(b"K\x03\x85", pickle.dumps(length, 2)[2:-1] + b"\x85"))
+        with pytest.raises(ValueError, match=r"a.pkl: (damaged|holds a object)"):
+            read_array(tmp_path / "a.pkl")
+    (tmp_path / "b.pkl").write_bytes(pickle.dumps([np.zeros((2**20, 64), np.uint8)] * 33, 4))
+    with pytest.raises(ValueError, match="names more than 2 GB of frames"):
+        read_array(tmp_path / "b.pkl")
 
 
 def test_every_cut_of_a_pickle_is_one_clear_error(tmp_path: Path) -> None:
@@ -294,8 +396,10 @@ def test_every_cut_of_a_pickle_is_one_clear_error(tmp_path: Path) -> None:
 def test_what_frames_may_look_like() -> None:
     frames = silhouettes()
     assert as_frames(frames > 0, "silhouette", "x").max() == 255
-    with pytest.warns(UserWarning, match="0 and 1 are read as 0 and 255"):
-        assert np.array_equal(as_frames((frames > 127).astype(np.uint8), "silhouette", "x"), (frames > 127) * np.uint8(255))
+    for low, high in ((0, 1), (0, 2), (0, 38), (3, 200)):
+        with pytest.warns(UserWarning, match=f"{low} and {high} are read as 0 and 255"):
+            read = as_silhouettes(np.where(frames > 127, high, low).astype(np.uint8), "x")
+        assert np.array_equal(read, (frames > 127) * np.uint8(255))
     assert as_frames(np.zeros((5, 64, 64, 3), np.uint8), "depth", "x").shape == (5, 3, 64, 64)
     assert as_frames(np.zeros((5, 2, 64, 64), np.uint8), "skeleton", "x").shape == (5, 2, 64, 64)
     for wrong, says in (
@@ -307,6 +411,34 @@ def test_what_frames_may_look_like() -> None:
     ):
         with pytest.raises(ValueError, match=f"x: .*{says}"):
             as_frames(wrong, "silhouette", "x")
+
+
+def test_silhouettes_of_other_axes_and_channels() -> None:
+    frames = silhouettes()
+    assert np.array_equal(as_silhouettes(np.repeat(frames[..., None], 3, 3), "x"), frames), "grey that was saved as colour"
+    assert np.array_equal(as_silhouettes(255 - frames, "x", invert=True), frames)
+    labels = np.where(frames > 127, 15, 0).astype(np.uint8)
+    labels[:, :3, :3] = 255
+    assert np.array_equal(as_silhouettes(labels, "x", person=("15",)), (frames > 127) * np.uint8(255))
+    tall = silhouettes()[:, :, 10:54]
+    for wrong, says in (
+        (255 - frames, "is the person dark on bright\\? --invert"),
+        (labels, "say which of 0, 15, 255 are the person, e.g. --label 15"),
+        (frames // 20, "values below 128 only"),
+        (frames * 0, "none of its 6 frames shows anybody"),
+        (np.moveaxis(frames, 0, -1), "MATLAB's order: --frames-last"),
+        (np.moveaxis(tall, 0, -1), "MATLAB's order: --frames-last"),
+        (frames.transpose(0, 2, 1), "lie on their side"),
+        (np.stack([frames, frames, frames // 2], 1), "one channel; these have 3 that differ"),
+    ):
+        with pytest.raises(ValueError, match=f"x: .*{says}"):
+            as_silhouettes(wrong, "x")
+
+
+def test_frames_last_is_matlabs_order(tmp_path: Path) -> None:
+    put(tmp_path, "1/a/b", np.moveaxis(silhouettes(), 0, -1))
+    source = OpenGaitSource(root=str(tmp_path), frames_last=True)
+    assert np.array_equal(source.load(source.walks()[0])["silhouette"], silhouettes())
 
 
 def test_checksum_follows_the_files(tmp_path: Path) -> None:
@@ -331,7 +463,10 @@ def test_raw_masks_are_cropped_and_centred(tmp_path: Path) -> None:
         cv2.imwrite(str(folder / f"{i}.png"), frame)
     cv2.imwrite(str(folder / "gei.png"), np.full((64, 64), 255, np.uint8))
     source = FrameFolders(root=str(tmp_path / "raw"), name="mine")
-    store = ingest(source, tmp_path / "out", progress=False)
+    with pytest.warns(UserWarning, match=r"0 and 1 are read as 0 and 255 \(1 walks\)"):
+        store = ingest(source, tmp_path / "out", progress=False)
+    assert store.manifest["source"]["said"] == {"silhouettes of 0 and 1 are read as 0 and 255": 1}
+    assert cv2.imread(str(store.root / SHEET)).shape == (172, 979, 3)
     expected = np.stack([aligned for mask in raw if (aligned := align(mask)) is not None])
     assert np.array_equal(store.frames("silhouette").walk(0)[:, 0], expected)
     assert store.index.iloc[0]["subject"] == "anna"
@@ -360,7 +495,7 @@ def test_bad_masks(tmp_path: Path) -> None:
 
 
 def test_a_partition_names_ids_in_lists(tmp_path: Path) -> None:
-    for wrong in ("001", {"001": 1}, [["001"]], None, [1.5]):
+    for wrong in ("001", {"001": 1}, [["001"]], None, [1.5], [True]):
         (tmp_path / "p.json").write_text(json.dumps({"TRAIN_SET": wrong, "TEST_SET": []}))
         with pytest.raises(ValueError, match="TRAIN_SET is no list of names"):
             read_partition(tmp_path / "p.json")
@@ -368,7 +503,7 @@ def test_a_partition_names_ids_in_lists(tmp_path: Path) -> None:
 
 def test_ids_that_no_partition_names_are_shown(tmp_path: Path) -> None:
     sets = partition(tmp_path / "p.json", ["1", "2"], ["3"])
-    with pytest.raises(ValueError, match="its ids are 001, 002, 003 and 1 more"):
+    with pytest.raises(ValueError, match="its ids are 001, 002, 003 and 1 more, the partition names 1, 2, 3"):
         OpenGaitSource(root=str(casia(tmp_path / "raw")), layout="casia-b", partition=sets).walks()
 
 

@@ -1,17 +1,20 @@
-"""Raw frames: `ID/TYPE/VIEW/*.png`, grey masks of any size, one file per frame, cropped and centred on the way in."""
+"""Raw frames: `ID/TYPE/VIEW/*.png`, masks of any size and kind, one file per frame, cropped and centred on the way in."""
 
-import re
+import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import cv2
 import numpy as np
 
 from gaitlab.data.frames import align
+from gaitlab.data.silhouettes import NOBODY
 from gaitlab.data.source import Walk
-from gaitlab.data.sources.tree import TreeSource
+from gaitlab.data.sources.images import read_image
+from gaitlab.data.sources.masks import masks, seen
+from gaitlab.data.sources.tree import TreeSource, files_in, natural
 from gaitlab.within import Within
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -19,7 +22,7 @@ IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
 
 @dataclass(frozen=True, kw_only=True)
 class FrameFolders(TreeSource):
-    """Masks, person bright on black; frames in the natural order of their names; a `gei.png` beside them is ignored."""
+    """Masks, in the natural order of their names (2 before 10); a `gei.png` beside them is ignored."""
 
     size: Annotated[int, Within(8)] = 64
     """Height and width of the frames that are written."""
@@ -27,34 +30,34 @@ class FrameFolders(TreeSource):
     """Of the resize; CCPG was prepared with area."""
 
     def files(self, names: Sequence[str]) -> dict[str, str]:
-        if not _images(names):
+        chosen = _images(names)
+        if not chosen:
             raise ValueError(f"the folder has no image ({', '.join(IMAGES)})")
+        kinds = sorted({os.path.splitext(name)[1].lower().replace(".jpeg", ".jpg") for name in chosen})
+        if len(kinds) > 1:
+            raise ValueError(f"has {' and '.join(kinds)} files, and every one of them would be a frame; leave one kind there")
         return {"silhouette": ""}
 
     def load(self, walk: Walk) -> dict[str, np.ndarray]:
-        folder = Path(walk.files["silhouette"])
-        images = [read_grey(folder / name) for name in _images([path.name for path in folder.iterdir()])]
-        if max(int(image.max()) for image in images) == 1:
-            images = [image * np.uint8(255) for image in images]
-        aligned = [align(image, self.size, interpolation=self.interpolation) for image in images]
+        paths = _paths(walk)
+        drawn, said = masks(paths, invert=self.invert, person=self.label)
+        aligned = [align(mask, self.size, interpolation=self.interpolation) for mask in drawn]
         kept = [frame for frame in aligned if frame is not None]
         if not kept:
-            raise ValueError(f"{folder}: none of its {len(images)} frames shows anybody")
+            raise ValueError(f"{walk.files['silhouette']}: {NOBODY.format(len(paths))}")
+        if said:
+            warnings.warn(said, stacklevel=2)
         return {"silhouette": np.stack(kept)}
 
+    def shown(self, walk: Walk) -> list[np.ndarray]:
+        paths = _paths(walk)
+        return [seen(read_image(paths[len(paths) // 2])), *super().shown(walk)]
 
-def read_grey(path: Path) -> np.ndarray:
-    """uint8 `[h, w]`; ValueError when the file is no image."""
-    content = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
-    if image is None:
-        raise ValueError(f"{path}: is no image that can be read")
-    return image
+
+def _paths(walk: Walk) -> list[Path]:
+    folder = Path(walk.files["silhouette"])
+    return [folder / name for name in _images(files_in(folder))]
 
 
 def _images(names: Sequence[str]) -> list[str]:
-    def natural(name: str) -> list[tuple[int, str]]:
-        return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
-
-    chosen = [n for n in names if n.lower().endswith(IMAGES) and n.lower() != "gei.png" and not n.startswith(".")]
-    return sorted(chosen, key=natural)
+    return sorted((n for n in names if n.lower().endswith(IMAGES) and n.lower() != "gei.png"), key=natural)

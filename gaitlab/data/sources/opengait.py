@@ -6,14 +6,18 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from gaitlab.data import vectors
+from gaitlab.data.silhouettes import Levels, lying, reading
 from gaitlab.data.source import Walk
 from gaitlab.data.sources.datasets import layout
 from gaitlab.data.sources.pickles import read_array
 from gaitlab.data.sources.tree import Survey, TreeSource
 from gaitlab.types import VECTORS
+
+ARRAYS = (".pkl", ".npy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +30,16 @@ class OpenGaitSource(TreeSource):
     fps: tuple[str, ...] = ()
     """Frames per second of those files, `silhouette=30 depth=10`, where they are other than the layout's."""
 
+    frames_last: bool = False
+    """Arrays are [h, w, frames], as MATLAB has them."""
+
     def survey(self) -> Survey:
         self._rules()
         self.frame_rates()
         return super().survey()
 
     def files(self, names: Sequence[str]) -> dict[str, str]:
-        arrays = [name for name in names if name.endswith((".pkl", ".npy"))]
+        arrays = [name for name in names if name.lower().endswith(ARRAYS)]
         if not arrays:
             raise ValueError("the folder has no .pkl or .npy file")
         found = {m: next((name for rule in rules if (name := pick(arrays, rule))), "") for m, rules in self._rules().items()}
@@ -42,7 +49,17 @@ class OpenGaitSource(TreeSource):
         return found
 
     def load(self, walk: Walk) -> dict[str, np.ndarray]:
-        return {m: (as_vectors if m in VECTORS else as_frames)(read_array(path), m, path) for m, path in walk.files.items()}
+        return {m: self._read(m, path) for m, path in walk.files.items()}
+
+    def _read(self, modality: str, path: str) -> np.ndarray:
+        array = read_array(path)
+        if modality in VECTORS:
+            return as_vectors(array, modality, path)
+        if self.frames_last and array.ndim > 1:
+            array = np.moveaxis(array, -1, 0)
+        if modality == "silhouette":
+            return as_silhouettes(array, path, invert=self.invert, person=self.label)
+        return as_frames(array, modality, path)
 
     def frame_rates(self) -> dict[str, float]:
         rates = {} if self.use else dict(layout(self.layout).fps)
@@ -85,7 +102,7 @@ def as_vectors(array: np.ndarray, modality: str, path: str) -> np.ndarray:
 
 
 def as_frames(array: np.ndarray, modality: str, path: str) -> np.ndarray:
-    """uint8 `[t, h, w]` or `[t, c, h, w]` of what a file holds: channels may come last, masks may be bool or 0/1."""
+    """uint8 `[t, h, w]` or `[t, c, h, w]` of what a file holds: channels may come last, masks may be bool."""
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
     if array.dtype != np.uint8:
@@ -96,7 +113,26 @@ def as_frames(array: np.ndarray, modality: str, path: str) -> np.ndarray:
         raise ValueError(f"{path}: shape {array.shape} is neither [frames, h, w] nor [frames, channels, h, w]")
     if 0 in array.shape:
         raise ValueError(f"{path}: the walk is empty (shape {array.shape})")
-    if modality == "silhouette" and array.max() == 1:
-        warnings.warn("silhouettes of 0 and 1 are read as 0 and 255", stacklevel=2)
-        array = array * np.uint8(255)
     return np.ascontiguousarray(array)
+
+
+def as_silhouettes(array: np.ndarray, path: str, *, invert: bool = False, person: Sequence[str] = ()) -> np.ndarray:
+    """uint8 `[t, h, w]`, the person bright on black, of what a file holds: two values may be any (`gaitlab.data.silhouettes`)."""
+    array = as_frames(array, "silhouette", path)
+    if array.ndim == 4:
+        if any(not np.array_equal(array[:, 0], array[:, c]) for c in range(1, array.shape[1])):
+            raise ValueError(f"{path}: silhouettes have one channel; these have {array.shape[1]} that differ (--use reads another file)")
+        array = np.ascontiguousarray(array[:, 0])
+    levels = Levels()
+    levels.add(array)
+    try:
+        table, said = reading(levels, invert=invert, person=person)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if said or invert or person:
+        array = cv2.LUT(array.reshape(-1, array.shape[2]), table).reshape(array.shape)
+    if wrong := lying(array):
+        raise ValueError(f"{path}: {wrong}")
+    if said:
+        warnings.warn(said, stacklevel=2)
+    return array

@@ -1,32 +1,29 @@
-"""Folders `ID/TYPE/VIEW` with a partition file -> walks with their split and role.
-
-The partition is the field's JSON: TRAIN_SET and TEST_SET list ids; PROBE_SET and GALLERY_SET, where a data set has them, list
-"ID-TYPE-VIEW".
-"""
+"""Folders `ID/TYPE/VIEW` and a partition file -> walks with their split and role."""
 
 import hashlib
-import json
 import os
+import re
 import warnings
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.sources.datasets import Layout, layout
+from gaitlab.data.sources.partition import LISTED, Partition, composed, listed, read_partition
+from gaitlab.types import VECTORS
 from gaitlab.within import Natural
 
-LISTED = 20
-
-
-@dataclass(frozen=True)
-class Partition:
-    """subject -> split, and "ID-TYPE-VIEW" -> role."""
-
-    splits: Mapping[str, str] = field(default_factory=dict)
-    roles: Mapping[str, str] = field(default_factory=dict)
+SYSTEM = {
+    *("lost+found", "$recycle.bin", "recycler", "system volume information", "__macosx", "@eadir", "@recycle", "@tmp"),
+    *("#recycle", "#snapshot", "thumbs.db", "desktop.ini"),
+}
+"""Names in small letters of what disks, archives and servers put among data; what begins with a dot is passed over, too."""
+SHOWN = 6
+"""Frames of a walk on a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +31,15 @@ class Survey:
     """All that a tree holds under a partition, good and bad.
 
     problems: folders that cannot be walks, and why. missing: what the partition names in vain, one sentence per kind.
-    ignored: ids that it does not name.
+    ignored: ids that it does not name. named: the ids that it does. odd: what may be meant so.
     """
 
     walks: list[Walk]
     problems: list[str]
     missing: list[str]
     ignored: list[str]
+    named: list[str]
+    odd: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +51,21 @@ class TreeSource(SourceConfig):
     root: str
     """Folder of the ids."""
     layout: str = "plain"
-    """How folders and files are named: a name from `gaitlab.data.sources.datasets`."""
+    """How folders and files are named: a name of `sources.datasets`."""
     partition: str = ""
-    """JSON file with TRAIN_SET and TEST_SET; without it every id is for training."""
+    """JSON of TRAIN_SET and TEST_SET; without it all are for training."""
     allow_missing: bool = False
     """Go on when ids or walks that the partition names are not there."""
     test_ids: Natural = 0
-    """Without a partition: this many ids, the last in sorted order, are for testing."""
+    """Without a partition: so many of the last ids (10 after 9) are for testing."""
     validation: Natural = 0
     """Training ids that are drawn and set aside for validation."""
     seed: Natural = 0
     """Of that draw."""
+    invert: bool = False
+    """Silhouettes are dark on bright."""
+    label: tuple[str, ...] = ()
+    """Values that are the person, if there are several: 15, or #c08080."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,39 +79,48 @@ class TreeSource(SourceConfig):
         """Looks at every folder, at no file's content. ValueError only when there is no root or no readable partition."""
         how = layout(self.layout)
         root = self._root()
-        ids = _folders(root)
-        if not ids:
+        folders = {composed(name): name for name in _folders(root)}
+        if not folders:
             raise ValueError(f"{root} has no folders; it should hold ID/TYPE/VIEW")
-        partition = self._partition(ids)
+        named = read_partition(Path(self.partition).expanduser()) if self.partition else Partition(dict.fromkeys(folders, "train"))
+        views = {subject: _views(root / folder) for subject, folder in folders.items() if subject in named.splits}
+        partition = self._partition(named, sorted((subject for subject in views if views[subject]), key=natural))
         walks: list[Walk] = []
-        problems: list[str] = []
-        for subject in ids:
-            if subject in partition.splits:
-                for type_name in _folders(root / subject):
-                    for view_name in _folders(root / subject / type_name):
-                        try:
-                            walks.append(self._walk(root, how, partition, subject, type_name, view_name))
-                        except ValueError as error:
-                            problems.append(f"{subject}/{type_name}/{view_name}: {error}")
-        absent_ids = partition.splits.keys() - {walk.subject for walk in walks}
+        problems = _one_person_twice(root)
+        for subject in sorted(views):
+            for folder in views[subject]:
+                try:
+                    walks.append(self._walk(root, how, partition, folder))
+                except ValueError as error:
+                    problems.append(f"{listed([str(folder.relative_to(root))])}: {error}")
+        absent_ids = named.splits.keys() - {walk.subject for walk in walks}
         absent_walks = partition.roles.keys() - {walk.source.replace("/", "-") for walk in walks}
         missing = [self._absent(what, names) for what, names in (("ids", absent_ids), ("walks", absent_walks)) if names]
-        return Survey(walks, problems, missing, [subject for subject in ids if subject not in partition.splits])
+        ignored = [subject for subject in sorted(folders) if subject not in named.splits]
+        return Survey(walks, gathered(problems), missing, ignored, sorted(named.splits), _alike(folders))
 
     def walks(self) -> Sequence[Walk]:
         found = self.survey()
         if found.problems:
             raise ValueError(_lines(found.problems, "walks cannot be used"))
         if not found.walks:
-            unnamed = f" of an id in the partition; its ids are {_listed(found.ignored, 3)}" if found.ignored else ""
-            raise ValueError(f"{self.root} has no walk ID/TYPE/VIEW{unnamed}")
+            unnamed = f" of an id in the partition; its ids are {listed(found.ignored, 3)}, the partition names {listed(found.named, 3)}"
+            raise ValueError(f"{self.root} has no walk ID/TYPE/VIEW{unnamed if found.ignored else self._too_low()}")
         if found.missing and not self.allow_missing:
             raise ValueError(f"{'; '.join(found.missing)}; --allow-missing to go on without them")
-        for message in found.missing:
+        for message in found.missing + found.odd:
             warnings.warn(message, stacklevel=2)
         if found.ignored:
             warnings.warn(f"{len(found.ignored)} ids of {self.root} are in neither set of the partition and are ignored", stacklevel=2)
         return found.walks
+
+    def shown(self, walk: Walk) -> Sequence[np.ndarray]:
+        loaded = {m: frames for m, frames in self.load(walk).items() if m not in VECTORS}
+        if not loaded:
+            return []
+        frames = loaded.get("silhouette", next(iter(loaded.values())))
+        chosen = frames[np.linspace(0, len(frames) - 1, min(SHOWN, len(frames))).astype(int)]
+        return [frame if frame.ndim == 2 else frame[:3].transpose(1, 2, 0) if len(frame) > 2 else frame[0] for frame in chosen]
 
     def checksum(self) -> str:
         digest = hashlib.sha256(repr(replace(self, root="", partition="")).encode())
@@ -121,15 +133,24 @@ class TreeSource(SourceConfig):
                     digest.update(f"{m} {entry.name} {stat.st_size} {stat.st_mtime_ns}".encode())
         return digest.hexdigest()
 
-    def _walk(self, root: Path, how: Layout, partition: Partition, subject: str, type_name: str, view_name: str) -> Walk:
-        folder = root / subject / type_name / view_name
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith("."))
+    def _walk(self, root: Path, how: Layout, partition: Partition, folder: Path) -> Walk:
+        names = files_in(folder)
         if not names:
-            raise ValueError("the folder is empty")
+            ids = _folders(root)
+            better = f"give {root / ids[0]}" if len(ids) == 1 else "give the folder that holds ID/TYPE/VIEW"
+            raise ValueError(
+                f"holds folders, no files: --root is one level too high, {better}" if _folders(folder) else "the folder is empty"
+            )
+        if not str(folder).isprintable():
+            raise ValueError("the folder's name has characters that cannot be printed; rename it")
+        subject, type_name, view_name = map(composed, folder.relative_to(root).parts)
         role = partition.roles.get(f"{subject}-{type_name}-{view_name}", "")
+        split = partition.splits[subject]
+        if role and split != "test":
+            raise ValueError(f"is {role} in the partition, and its id is for training")
         return Walk(
             subject=subject,
-            split=partition.splits[subject],
+            split=split,
             role="probe" if how.probe_subject and subject == how.probe_subject else role,
             source=f"{subject}/{type_name}/{view_name}",
             files={m: str(folder / name) if name else str(folder) for m, name in self.files(names).items()},
@@ -143,55 +164,48 @@ class TreeSource(SourceConfig):
             raise ValueError(f"{root} {what}; --root is the folder that holds ID/TYPE/VIEW")
         return root
 
-    def _partition(self, ids: Sequence[str]) -> Partition:
+    def _too_low(self) -> str:
+        """A hint where the files lie one level above those of walks."""
+        inner = [folder for subject in _folders(self._root()) for folder in sorted((self._root() / subject).iterdir()) if folder.is_dir()]
+        return f"; {inner[0]} holds files, no folders: is --root one level too low?" if inner and files_in(inner[0]) else ""
+
+    def _partition(self, named: Partition, ids: Sequence[str]) -> Partition:
+        """What is named, with ids for testing and validation where the command line asks for them. ids: those with walks, in order."""
         if self.partition and self.test_ids:
             raise ValueError("--test-ids is for data without a partition file; give one or the other")
-        if self.partition:
-            partition = read_partition(Path(self.partition).expanduser())
-        else:
-            if not 0 <= self.test_ids <= len(ids):
-                raise ValueError(f"--test-ids is {self.test_ids}; there are {len(ids)} ids")
-            first_test = len(ids) - self.test_ids
-            partition = Partition({subject: "train" if i < first_test else "test" for i, subject in enumerate(ids)})
-        train = sorted(s for s in ids if partition.splits.get(s) == "train")
+        if not 0 <= self.test_ids <= len(ids):
+            raise ValueError(f"--test-ids is {self.test_ids}; there are {len(ids)} ids with walks")
+        splits = dict(named.splits) | dict.fromkeys(ids[len(ids) - self.test_ids :], "test")
+        train = sorted(subject for subject in ids if splits[subject] == "train")
         if not 0 <= self.validation <= len(train):
             raise ValueError(f"--validation is {self.validation}; there are {len(train)} training ids to set aside")
         drawn = np.random.default_rng(self.seed).permutation(len(train))[: self.validation]
-        return Partition(dict(partition.splits) | {train[i]: "validation" for i in drawn}, partition.roles)
+        return Partition(splits | {train[i]: "validation" for i in drawn}, named.roles)
 
     def _absent(self, what: str, names: Collection[str]) -> str:
         who = "the partition names" if self.partition else "there are"
-        return f"{who} {len(names)} {what} without a walk in {self.root}: {_listed(sorted(names), LISTED)}"
+        return f"{who} {len(names)} {what} without a walk in {self.root}: {listed(sorted(names))}"
 
 
-def read_partition(path: Path) -> Partition:
-    """Checked content of a partition file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        train, test = (_names(content, key) for key in ("TRAIN_SET", "TEST_SET"))
-        sets = {role: _names(content, key) if key in content else [] for key, role in (("GALLERY_SET", "gallery"), ("PROBE_SET", "probe"))}
-    except OSError as error:
-        raise ValueError(f"partition {path}: cannot be read ({error.strerror})") from None
-    except KeyError as error:
-        raise ValueError(f"partition {path}: has no {error.args[0]}") from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"partition {path}: is not a JSON object of lists ({error})") from None
-    for one, other, what in ((train, test, "TRAIN_SET and TEST_SET"), (sets["gallery"], sets["probe"], "GALLERY_SET and PROBE_SET")):
-        if both := sorted(set(one) & set(other)):
-            raise ValueError(f"partition {path}: {', '.join(both[:LISTED])} in both {what}")
-    splits = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")
-    return Partition(splits, {name: role for role, names in sets.items() for name in names})
+def natural(name: str) -> list[tuple[int, str]]:
+    """What sorts names as people count: 9 before 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _names(content: Mapping[str, object], key: str) -> list[str]:
-    names = content[key]
-    if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
-        raise TypeError(f"{key} is no list of names")
-    return list(map(str, names))
+def files_in(folder: Path) -> list[str]:
+    """Names of the files in a folder, sorted; nothing that hides or that a system has put there."""
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and _of_data(entry.name))
 
 
-def _listed(names: Sequence[str], most: int) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def gathered(problems: Sequence[str]) -> list[str]:
+    """`NAME: REASON`, one of each reason, and how many more there are."""
+
+    def reason(problem: str) -> str:
+        return problem.partition(": ")[2] or problem
+
+    counts = Counter(map(reason, problems))
+    first = {reason(problem): problem for problem in reversed(problems)}
+    return [f"{problem} (and {counts[why] - 1} more like this)" if counts[why] > 1 else problem for why, problem in reversed(first.items())]
 
 
 def _folders(folder: Path) -> list[str]:
@@ -199,7 +213,33 @@ def _folders(folder: Path) -> list[str]:
     broken = [entry.path for entry in os.scandir(folder) if entry.is_symlink() and not os.path.exists(entry.path)]
     if broken:
         raise ValueError(f"{broken[0]} is a link to {os.readlink(broken[0])!r}, which is not there")
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and _of_data(entry.name))
+
+
+def _of_data(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in SYSTEM
+
+
+def _views(subject: Path) -> list[Path]:
+    return [subject / type_name / view for type_name in _folders(subject) for view in _folders(subject / type_name)]
+
+
+def _one_person_twice(root: Path) -> list[str]:
+    """Ids that are links to other ids, or whose names look the same to everybody but the disk."""
+    names, here = _folders(root), os.path.realpath(root)
+    real = {name: os.path.realpath(root / name) for name in names if os.path.islink(root / name)}
+    links = [f"{name}: is a link to {os.path.basename(path)}" for name, path in real.items() if os.path.dirname(path) == here]
+    forms = [f"{name}: is there twice, in two forms of Unicode" for name, count in Counter(map(composed, names)).items() if count > 1]
+    return [f"{problem}; one person would be two" for problem in links] + forms
+
+
+def _alike(ids: Mapping[str, str]) -> list[str]:
+    """A sentence where ids differ in zeros and spaces only."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(ids):
+        groups.setdefault(name.strip().lstrip("0").lower(), []).append(name)
+    alike = [f"{name!r}" for names in groups.values() if len(names) > 1 for name in names]
+    return [f"ids that look alike are taken for several people: {listed(alike, 6)}"] if alike else []
 
 
 def _lines(problems: Sequence[str], title: str) -> str:

@@ -5,7 +5,6 @@ An npz holds `joints [sum T, 27, 3]` m, z up (`gaitlab.walkers.skeleton` has the
 """
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -69,8 +68,8 @@ def from_npz(path: Path, patterns: Sequence[str] = ()) -> Recording:
     try:
         with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             held = {key: np.asarray(file[key]) for key in HELD if key in file.files}
-    except (ValueError, OSError, EOFError, AttributeError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{str(path)!r} is no readable npz of joints: {error}") from error
+    except Exception as error:
+        raise ValueError(f"{str(path)!r} is no readable npz of joints: {' '.join(str(error).split())}") from error
     if missing := HELD.keys() - held.keys():
         raise ValueError(f"{str(path)!r} lacks {', '.join(sorted(missing))}")
     for key, (kinds, dimensions, words) in HELD.items():
