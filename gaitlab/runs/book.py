@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from gaitlab.config import fingerprint
 from gaitlab.data.shards import open_data, open_training
 from gaitlab.experiment import Experiment
-from gaitlab.home import home, write_whole
+from gaitlab.home import home, read_plain, write_plain
 from gaitlab.runs import checkpoint
 from gaitlab.runs.code import code_hash
 from gaitlab.runs.folder import has_config, newest_run, read_config, read_outcome, run_folder, run_named
@@ -84,7 +84,7 @@ def look_up(key: str) -> Entry:
     if not file.exists():
         return Entry(key)
     try:
-        return Entry(key, **json.loads(file.read_text()))
+        return Entry(key, **read_plain(file))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is damaged ({error}); delete it, and --resume RUN goes on with its run") from None
 
@@ -115,7 +115,7 @@ def held(key: str, name: str, *, fresh: bool = False) -> Iterator[Entry]:
 def note_run(of: Identity, run: str, parent: str = "") -> None:
     """A run has begun: its id into the entry, what it is of into its folder."""
     _write(replace(look_up(of.key), run=run, parent=parent))
-    write_whole(run_folder(run) / IDENTITY, json.dumps(asdict(of), indent=1))
+    write_plain(run_folder(run) / IDENTITY, asdict(of))
 
 
 def identity_of(run: str) -> Identity | None:
@@ -124,7 +124,7 @@ def identity_of(run: str) -> Identity | None:
     if not file.exists():
         return None
     try:
-        plain = json.loads(file.read_text())
+        plain = read_plain(file)
         return Identity(plain["config"], tuple(plain["data"]), tuple(plain["below"]), plain["code"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is damaged ({error}); delete it, and the run is found by its id alone") from None
@@ -166,7 +166,7 @@ def newest_but(of: Identity, name: str) -> tuple[str, str]:
 
 
 def _write(entry: Entry) -> None:
-    write_whole(_file(entry.key), json.dumps({"run": entry.run, "token": entry.token, "parent": entry.parent}))
+    write_plain(_file(entry.key), {"run": entry.run, "token": entry.token, "parent": entry.parent})
 
 
 def lock_file(key: str) -> Path:
