@@ -20,7 +20,7 @@ from gaitlab.config import fingerprint
 from gaitlab.data.shards import open_data, open_training
 from gaitlab.experiment import Experiment
 from gaitlab.home import home, read_plain, write_plain
-from gaitlab.runs import checkpoint
+from gaitlab.runs import checkpoint, claim
 from gaitlab.runs.code import code_hash
 from gaitlab.runs.folder import has_config, newest_run, read_config, read_outcome, run_folder, run_named
 from gaitlab.runs.summary import Summary
@@ -100,8 +100,9 @@ def held(key: str, name: str, *, fresh: bool = False) -> Iterator[Entry]:
         try:
             lock.acquire(timeout=patience)
         except Timeout:
-            run, patience = look_up(key).run or "that has no id yet", SAID_EVERY
-            print(f"{name}: another process trains it, run {run}; waiting, {time.monotonic() - since:.0f} s so far", flush=True)
+            run, patience = look_up(key).run, SAID_EVERY
+            which = f"run {run}, {claim.trained_by(run_folder(run))}" if run else "a run that has no id yet"
+            print(f"{name}: another process trains it ({which}); waiting, {time.monotonic() - since:.0f} s so far", flush=True)
     try:
         entry = look_up(key)
         if fresh or not entry.token:
@@ -116,6 +117,16 @@ def note_run(of: Identity, run: str, parent: str = "") -> None:
     """A run has begun: its id into the entry, what it is of into its folder."""
     _write(replace(look_up(of.key), run=run, parent=parent))
     write_plain(run_folder(run) / IDENTITY, asdict(of))
+
+
+def part_ways(run: str, of: Identity, now: Experiment) -> Identity:
+    """The run goes on with another config: it is no longer what it was of, so that this is trained anew when it is asked for, nor what
+    is asked for by the new config. What it is of now."""
+    other = replace(of, config=f"{of.config}, then {fingerprint(now)}")
+    note_run(other, run)
+    if look_up(of.key).run == run:
+        _write(Entry(of.key))
+    return other
 
 
 def identity_of(run: str) -> Identity | None:

@@ -12,7 +12,6 @@ import os
 import pickle
 import re
 import zipfile
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,8 +19,9 @@ from typing import Any, BinaryIO
 import torch
 from torch import nn
 
-from gaitlab.config import deciding, differences, from_dict
+from gaitlab.config import from_dict
 from gaitlab.experiment import Experiment
+from gaitlab.runs.changes import changed
 
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{8})\.pt")
@@ -159,13 +159,7 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
             path.unlink(missing_ok=True)
 
 
-def check_same(state: dict[str, Any], experiment: Experiment, data_hash: str, where: str) -> None:
-    """ValueError, field by field, unless the checkpoint continues this very experiment on this very data; rhythm, launcher and tables may
-    be others."""
-    theirs, ours = (replace(deciding(of), benchmarks=()) for of in (from_dict(json.loads(state["config"]), Experiment), experiment))
-    differing = differences(theirs, ours)
-    if state["data_hash"] != data_hash:
-        differing.append(f"data: {state['data_hash'][:12]} -> {data_hash[:12]}")
-    if differing:
-        fields = "\n  ".join(differing)
-        raise ValueError(f"{where} was written by another config (checkpoint -> now):\n  {fields}\nset them back, or start a new run")
+def check_same(state: dict[str, Any], experiment: Experiment, data_hash: str, where: str) -> list[str]:
+    """What `changes.changed` says of the config that the checkpoint is of. ValueError also if the data are others."""
+    data = [f"data: {state['data_hash'][:12]} -> {data_hash[:12]}"] if state["data_hash"] != data_hash else []
+    return changed(from_dict(json.loads(state["config"]), Experiment), experiment, where, data)

@@ -54,9 +54,12 @@ def has_config(folder: Path) -> bool:
     return (folder / CONFIG).exists()
 
 
-def keep_config(experiment: Experiment, folder: Path) -> Path:
-    """The experiment into the run's folder, where `--resume` looks for it, unless one is there; returns the folder."""
-    if not has_config(folder):
+def keep_config(experiment: Experiment, folder: Path, *, again: bool = False) -> Path:
+    """The experiment into the run's folder, where `--resume` looks for it, unless one is there; returns the folder.
+
+    again: in the place of the one that is there.
+    """
+    if again or not has_config(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_plain(folder / CONFIG, to_dict(experiment))
     return folder
@@ -87,6 +90,7 @@ def write_outcome(folder: Path, summary: Summary) -> None:
         "files": summary.files,
         "headline": summary.headline,
         "measure": summary.measure,
+        "changes": summary.changes,
     }
     write_plain(folder / OUTCOME, plain)
 
@@ -108,6 +112,7 @@ def read_outcome(folder: Path) -> Summary | None:
             headline=float(plain.get("headline", math.nan)),
             measure=str(plain.get("measure", "rank-1")),
             run=folder.name,
+            changes=tuple(plain.get("changes", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it, and the run is tested again") from None

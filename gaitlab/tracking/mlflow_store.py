@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaitlab.home import home
+from gaitlab.runs import claim
 from gaitlab.runs.folder import run_folder
 from gaitlab.tracking.record import Record, kept_record
 from gaitlab.tracking.spool import Point
@@ -142,6 +143,19 @@ def reopen_run(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> 
     """Mark the run as running again, here."""
     client.update_run(run_id, status="RUNNING")
     went_on(client, run_id, tags)
+
+
+def close_dead(client: "MlflowClient", experiment: str) -> None:
+    """Mark runs as killed that are running by the store, and in whose folder, which is here, nobody works; as of their last trace there."""
+    from mlflow.entities import RunStatus
+
+    running = f"attributes.status = '{RunStatus.to_string(RunStatus.RUNNING)}'"
+    for run in client.search_runs([experiment], running, max_results=1000):
+        for name in (run.info.run_id, f"{OFFLINE}{run.data.tags.get(START)}"):
+            folder = run_folder(name)
+            if claim.dead(folder):
+                last = max(path.stat().st_mtime for path in folder.rglob("*"))
+                client.set_terminated(run.info.run_id, "KILLED", int(1000 * last))
 
 
 def went_on(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
