@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 SUM = "sum"
 """Key of a file of ours that holds the checksum of all its other keys."""
@@ -38,8 +37,8 @@ def check_room(folder: Path, needed: float, what: str) -> None:
 
 
 def sqlite_url(file: Path) -> str:
-    """The database `file` as SQLAlchemy, and by it MLflow and Optuna, take it; `?`, `%` and `#` of a path are none of the URL's own."""
-    return f"sqlite:///{quote(str(file), safe=' +/')}"
+    """The database `file` as SQLAlchemy, and by it MLflow and Optuna, take it; a `?` or `%` of a path is none of the URL's own."""
+    return f"sqlite:///{file}".replace("%", "%25").replace("?", "%3F")
 
 
 def write_whole(path: Path, text: str) -> None:

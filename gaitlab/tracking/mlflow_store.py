@@ -4,14 +4,16 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from gaitlab.home import home
+from gaitlab.home import home, sqlite_url
 from gaitlab.runs import claim
 from gaitlab.runs.folder import run_folder
 from gaitlab.tracking.record import Record, kept_record
@@ -30,7 +32,7 @@ START = "gaitlab.start"
 
 def default_uri() -> str:
     """$MLFLOW_TRACKING_URI, or the SQLite file in gaitlab's home."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_url(home() / "mlflow.db")
 
 
 def absolute(uri: str) -> str:
@@ -38,7 +40,10 @@ def absolute(uri: str) -> str:
     if uri.startswith(("postgresql:", "postgresql+psycopg:")) and find_spec("psycopg") is None:
         raise ValueError(f"the tracking store {without_password(uri)} needs a driver: pip install 'gaitlab[postgres]'")
     database = database_file(uri)
-    return uri if database is None else f"sqlite:///{database.expanduser().resolve()}"
+    if database is None:
+        return uri
+    _, asks, options = uri.partition("?")
+    return f"{sqlite_url(database.expanduser().resolve())}{asks}{options}"
 
 
 def without_password(uri: str) -> str:
@@ -50,13 +55,14 @@ def page_of(uri: str, page: str) -> str:
     """Address of a page of MLflow's UI, and where no server has the store, what to type first."""
     if uri.startswith("http"):
         return f"{uri.rstrip('/')}/{page}"
-    program = Path(sys.executable).with_name("mlflow")
-    return f"{program} server --backend-store-uri {without_password(uri)} --port 5000\nhttp://127.0.0.1:5000/{page}"
+    program = str(Path(sys.executable).with_name("mlflow"))
+    line = shlex.join([program, "server", "--backend-store-uri", without_password(uri), "--port", "5000"])
+    return f"{line}\nhttp://127.0.0.1:5000/{page}"
 
 
 def database_file(uri: str) -> Path | None:
     """File of a SQLite store, None for a server."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    return Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0])) if uri.startswith("sqlite:///") else None
 
 
 def open_store(uri: str) -> "MlflowClient":

@@ -5,6 +5,7 @@ import json
 import math
 import multiprocessing
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.figure
+import optuna
 import pandas as pd
 import pytest
 from filelock import FileLock
@@ -25,9 +27,11 @@ from gaitlab.experiment import Experiment, OptimConfig
 from gaitlab.method import MethodConfig
 from gaitlab.runs import claim
 from gaitlab.runs.folder import run_folder
+from gaitlab.sweeps.study import default_storage
 from gaitlab.tracking import mlflow_store, provenance
 from gaitlab.tracking.runs import MlflowTracker, NoTracker
 from tests.processes import SERVER, Started
+from tests.tracking.servers import migrated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,3 +329,23 @@ def test_running_runs_of_dead_processes_are_closed_by_the_next_start(store: str)
     assert [info.status for info in states.values()] == ["KILLED", "RUNNING", "RUNNING"]
     assert states[lost].end_time == 2_000_000_000_000, "the last trace in its folder"
     held.close()
+
+
+def test_any_name_of_a_home_is_a_path_and_lines_are_for_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`?` begins no options, `%20` is no space, and the line that opens the store is copied as it is."""
+    home = tmp_path / "it's %20 a?b#ü"
+    home.mkdir()
+    monkeypatch.setenv("GAITLAB_HOME", str(home))
+    uri = mlflow_store.default_uri()
+    assert mlflow_store.database_file(uri) == home / "mlflow.db"
+    assert mlflow_store.absolute(uri) == uri
+    assert mlflow_store.absolute("sqlite:///~/x.db?timeout=9") == f"sqlite:///{Path.home() / 'x.db'}?timeout=9"
+    migrated(home / "mlflow.db")
+    with MlflowTracker.start(EXPERIMENT, data_hash="d4ta", system_metrics=False) as tracker:
+        tracker.text("it.txt", "it")
+        tracker.log(1, {"loss": 1.0})
+    assert (home / "mlartifacts" / tracker.run_id / "artifacts" / "it.txt").read_text() == "it"
+    assert shlex.split(tracker.how_to_open().splitlines()[0])[1:4] == ["server", "--backend-store-uri", uri]
+    assert optuna.create_study(study_name="s", storage=default_storage()).trials == []
+    assert {"mlflow.db", "sweeps.db"} <= {path.name for path in home.iterdir()}
+    assert not [path for path in tmp_path.iterdir() if path != home and any(path.iterdir())], "MLflow makes an empty folder there"
