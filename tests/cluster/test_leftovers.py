@@ -30,8 +30,8 @@ def test_the_scratch_of_a_killed_worker_goes_with_the_next_one(tmp_path: Path, m
         worker.kill()
         worker.stdout.close()
         with scratch() as next_one:
-            assert set(tmp_path.iterdir()) == {own, next_one}
-    assert not list(tmp_path.iterdir())
+            assert set(tmp_path.glob("gaitlab-*")) == {own, next_one}
+    assert not list(tmp_path.glob("gaitlab-*"))
 
 
 def test_rays_token_is_for_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
