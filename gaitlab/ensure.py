@@ -5,15 +5,17 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from gaitlab.data.ingest import ShardMap
 from gaitlab.experiment import Experiment
-from gaitlab.runs import checkpoint
-from gaitlab.runs.book import held, identity, identity_of, newest_but, note_run
-from gaitlab.runs.folder import keep_config, run_folder
+from gaitlab.runs import checkpoint, claim
+from gaitlab.runs.book import held, identity, identity_of, newest_but, note_run, part_ways
+from gaitlab.runs.changes import changed
+from gaitlab.runs.folder import keep_config, read_config, read_outcome, run_folder
 from gaitlab.runs.summary import Summary
 from gaitlab.tracking.origins import of_commit
 from gaitlab.tracking.runs import MlflowTracker, NoTracker
@@ -64,6 +66,7 @@ def ensure(
     """
     go_on = how or partial(resume_line, tracking=tracking)
     check_transfers(experiment, resume)
+    others = _going_on(resume, experiment) if resume else []
     below = experiment.all_below if resume is None else []
     for each in (*below, experiment):
         foresee(each, launcher.processes(each), resume=resume is not None)
@@ -73,7 +76,7 @@ def ensure(
     of = (resume and identity_of(resume)) or identity(experiment)
     if key not in (None, of.key):
         raise ValueError(f"{experiment.name}: code or data are not what they were when the sweep began; give its command again")
-    with agreed(lambda: held(of.key, experiment.name, fresh=fresh)) as entry:
+    with agreed(lambda: held(of.key, experiment.name, fresh=fresh)) as entry, ExitStack() as held_on:
         if resume is None and (outcome := entry.outcome):
             shown = "" if quiet else f"; --fresh trains anew\n\n{outcome.text()}\n"
             say(f"{experiment.name}: run {entry.run}{of_commit(entry.run)} has it{shown}")
@@ -94,13 +97,23 @@ def ensure(
             keep_config(experiment, run_folder(run))
             if resume is None:
                 note_run(of, run, parent or "")
-            print(f"run {run}; if it is cut short, {go_on(run)}", flush=True)
+
+        def claimed(run: str) -> None:
+            held_on.enter_context(claim.trains(run_folder(run)))
+            begun(run)
 
         tracker: AnyTracker = NoTracker(resume)
         if not rank():
+            if resume is not None:
+                claimed(resume)
+            if resume is not None and others:
+                part_ways(resume, of, experiment)
+                keep_config(experiment, run_folder(resume), again=True)
             tracker = MlflowTracker.start(
-                experiment, data_hash=ready.training.hash, run_id=resume, token=entry.token, parent=parent, tags=tags,
-                uri=uri if tracking else "", system_metrics=isinstance(launcher, Here), begun=begun,  # on Ray the workers watch
+                experiment, data_hash=ready.training.hash, run_id=resume, token=entry.token, parent=parent,
+                tags={**tags, "changed": "; ".join(others)} if others else tags,
+                uri=uri if tracking else "", system_metrics=isinstance(launcher, Here),  # on Ray the workers watch
+                begins=claimed, renamed=begun, known=lambda run: print(f"run {run}; if it is cut short, {go_on(run)}", flush=True),
             )  # fmt: skip
         with tracker:
             try:
@@ -119,6 +132,19 @@ def ensure(
     if isinstance(tracker, MlflowTracker) and parent is None:
         say(f"\n{'look at the run' if tracker.uri else 'bring it into MLflow'} with: {tracker.how_to_open()}")
     return summary
+
+
+def _going_on(run: str, experiment: Experiment) -> list[str]:
+    """Fields with which the run goes on otherwise than before (`runs.changes`). ValueError if it cannot."""
+    others = changed(read_config(run_folder(run)), experiment, f"run {run}")
+    if not others:
+        return []
+    said = ", ".join(others)
+    if read_outcome(run_folder(run)):
+        raise ValueError(f"run {run} is finished, so nothing is left of it for {said}; another may start from it: --init {run}:PART,...")
+    if not checkpoint.found(run_folder(run)):
+        raise ValueError(f"run {run} has no checkpoint from which it could go on with {said}; leave --resume out to begin a new one")
+    return others
 
 
 class Here:

@@ -4,6 +4,7 @@ python pipelines/opengait.py import CONFIG.yaml CHECKPOINT.pt --out mine [--root
 python pipelines/opengait.py export RUN --out peer.pt
 """
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def bring(arguments: Import) -> None:
     print(f"{run.experiment.name}: step {run.step}, {len(run.subjects)} classes, {size:,} parameters, in {folder}")
     for test in run.experiment.benchmarks or (Benchmark(protocol="NAME"),):
         root = (test.data or run.experiment.data).root
-        print(f"test it: python pipelines/evaluate.py {folder} --root {root} --protocols {test.protocol}")
+        print(f"test it: {shlex.join(['python', 'pipelines/evaluate.py', str(folder), '--root', root, '--protocols', str(test.protocol)])}")
     if run.continuing:
         print(f"going on {run.continuing}")
     else:

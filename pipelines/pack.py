@@ -1,5 +1,6 @@
 """Runs for another machine, in parts that any medium carries: `python pipelines/pack.py NAME... -o FOLDER [--part-size 16M]`."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +33,7 @@ def main() -> None:
     runs, packed = pack_named(arguments.names, arguments.out, storage=arguments.storage, part_size=part_size)
     parts = packed.parts
     print(f"runs: {len(runs)}, files: {packed.files}, {packed.size / 2**20:.1f} MiB in {parts} part{'s' * (parts > 1)} in {arguments.out}")
-    print(f"take it in elsewhere with: python pipelines/sync.py {arguments.out}")
+    print(f"take it in elsewhere with: python pipelines/sync.py {shlex.quote(str(arguments.out))}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ stops in time, and packs all that was done. Neither Ray, MLflow nor internet is 
 """
 
 import math
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,8 @@ def main() -> None:
         left = max((end - time.monotonic()) / 60, 1e-3)
         run_sweep(sweep, here=True, processes=arguments.processes, minutes=left, tracking=False, typed=f"{sweep.name} --here")
     runs, packed = pack_named(ran, arguments.out)
-    print(f"{len(runs)} runs, {packed.size / 2**20:.1f} MiB; the next slice: python pipelines/slice.py {arguments.out} -o NEXT")
+    line = f"python pipelines/slice.py {shlex.quote(str(arguments.out))} -o NEXT"
+    print(f"{len(runs)} runs, {packed.size / 2**20:.1f} MiB; the next slice: {line}")
 
 
 def forecast(sweep: Sweep, seconds: float, processes: int) -> str:

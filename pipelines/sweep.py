@@ -120,7 +120,8 @@ def main() -> None:
         print(f"nothing is finished yet; to go on: {study.command}")
         return
     print("\n\n".join(markdown(table) for table in (report or sweep_report(sweep, study)).tables[:2]))
-    print(f"\nfiles of it: python pipelines/report.py {sweep.name}" + (f" --storage {command.storage}" if command.storage else ""))
+    storage = ["--storage", command.storage] if command.storage else []
+    print(f"\nfiles of it: {shlex.join(['python', 'pipelines/report.py', sweep.name, *storage])}")
 
 
 if __name__ == "__main__":

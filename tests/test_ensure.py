@@ -1,9 +1,12 @@
 """Experiments that stand on experiments: trained once, gone on with wherever they were killed, taken where they are there."""
 
+import os
 import random
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,10 +18,10 @@ from gaitlab.experiment import Experiment, Transfer, parts
 from gaitlab.launch import local
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.nn.frozen import part_of
-from gaitlab.runs import checkpoint
-from gaitlab.runs.book import identity, look_up
+from gaitlab.runs import checkpoint, claim
+from gaitlab.runs.book import identity, identity_of, look_up
 from gaitlab.runs.code import _read, code_hash
-from gaitlab.runs.folder import read_outcome
+from gaitlab.runs.folder import newest_run, read_config, read_outcome, run_folder, run_to_resume
 from gaitlab.runs.summary import Summary
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.ready import Ready
@@ -294,3 +297,104 @@ def test_a_run_of_other_code_is_not_taken_silently(
     new = local(pretrained, tracking=False)
     assert new.run != old.name
     assert f"a new run, since the code is another than in run {old.name}; --resume {old.name}" in capsys.readouterr().out
+
+
+class Saves(LocalRun):
+    """Is stopped behind its first checkpoint."""
+
+    def save(self, state: dict[str, Any], step: int, metrics: dict[str, float], best: int | None) -> None:
+        super().save(state, step, metrics, best)
+        raise Interrupted(step)
+
+
+class Cut(Here):
+    """Sees what lies there when training is about to begin, and goes no further than to its first checkpoint, if so far."""
+
+    def __init__(self, *, saves: bool = False) -> None:
+        super().__init__(Saves)
+        self.saves, self.seen = saves, ""
+
+    def train(self, ready: Ready, tracker: AnyTracker, *, resume: bool) -> Summary:
+        self.seen = newest_run(ready.experiment.name) or ""
+        if not self.saves:
+            raise Interrupted(0)
+        return super().train(ready, tracker, resume=resume)
+
+
+def test_a_run_is_there_before_its_first_step(tiny_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So one that is killed then is the newest that `--resume last` finds, and the same command's."""
+    monkeypatch.setenv("GAITLAB_HOME", str(tmp_path))
+    first = first_of(first_of(chain(tiny_store.root)))
+    for seed in (1, 2):
+        cut = Cut()
+        with pytest.raises(Interrupted, match="--resume"):
+            ensure(override(first, {"seed": seed}), cut, tracking=False)
+        assert read_config(run_folder(cut.seen)).seed == seed
+        assert look_up(identity(override(first, {"seed": seed})).key).run == cut.seen
+        assert run_to_resume("last", first.name) == cut.seen
+        again = Cut()
+        with pytest.raises(Interrupted):
+            ensure(override(first, {"seed": seed}), again, tracking=False)
+        assert again.seen == cut.seen
+
+
+def test_what_cannot_be_is_told_before_data_are_made(tiny_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAITLAB_HOME", str(tmp_path))
+    first, cut = first_of(first_of(chain(tiny_store.root))), Cut()
+    with pytest.raises(Interrupted):
+        ensure(first, cut, tracking=False)
+    elsewhere = override(first, {"data.root": "to-be-made", "data.make": TINY})
+    with pytest.raises(ValueError, match=rf"run {cut.seen} was written by another config .*\n  train\.steps: 6 -> 7\n"):
+        local(override(elsewhere, {"train.steps": 7}), resume=cut.seen, tracking=False)
+    with pytest.raises(ValueError, match=r"has no checkpoint from which it could go on with optim\.lr"):
+        local(override(elsewhere, {"optim.lr": 0.5}), resume=cut.seen, tracking=False)
+    shutil.rmtree(tmp_path / "runs")
+    (tmp_path / "runs").touch()
+    with pytest.raises(ValueError, match=rf"nothing can be written into {tmp_path}/runs: File exists"):
+        local(elsewhere, tracking=False)
+    assert not (tmp_path / "data").exists()
+
+
+def test_another_rate_makes_it_a_run_of_neither_config(tiny_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAITLAB_HOME", str(tmp_path))
+    first, cut = first_of(first_of(chain(tiny_store.root))), Cut(saves=True)
+    with pytest.raises(Interrupted):
+        ensure(first, cut, tracking=False)
+    slower = override(first, {"optim.lr": first.optim.lr / 10})
+    outcome = local(slower, resume=cut.seen, tracking=False)
+    (step,) = {int(line.split()[2]) for line in outcome.changes}
+    assert outcome.changes == (f"from step {step} on: optim.lr: {first.optim.lr} -> {slower.optim.lr}",)
+    for experiment in (first, slower):
+        assert look_up(identity(experiment).key).run == ""
+    of = identity_of(cut.seen)
+    assert of is not None
+    assert of.config.startswith(f"{identity(first).config}, then ")
+    assert read_config(run_folder(cut.seen)) == slower
+    with pytest.raises(ValueError, match=rf"run {cut.seen} is finished, so nothing is left of it for optim\.lr"):
+        local(first, resume=cut.seen, tracking=False)
+
+
+def test_a_run_has_one_writer_and_a_second_is_told_who(tiny_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAITLAB_HOME", str(tmp_path))
+    first, cut = first_of(first_of(chain(tiny_store.root))), Cut()
+    with pytest.raises(Interrupted):
+        ensure(first, cut, tracking=False)
+    with (
+        claim.trains(run_folder(cut.seen)),
+        pytest.raises(ValueError, match=rf"run {cut.seen} is being trained by process {os.getpid()} on "),
+    ):
+        ensure(first, cut, resume=cut.seen, tracking=False)
+    process = Started(hold, str(run_folder(cut.seen)))
+    assert process.stdout.readline() == "holds\n"
+    with pytest.raises(ValueError, match=rf"is being trained by process {process.pid} on .* since \d{{4}}-.*; wait for it, or stop it"):
+        ensure(first, cut, resume=cut.seen, tracking=False)
+    process.kill()
+    process.stdout.close()
+    with pytest.raises(Interrupted):
+        ensure(first, cut, resume=cut.seen, tracking=False)
+
+
+def hold(folder: str) -> None:
+    with claim.trains(Path(folder)):
+        print("holds", flush=True)
+        time.sleep(60)

@@ -7,6 +7,7 @@ A run's name in Ray is its MLflow run id. Ray resumes by name, so a new run alwa
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import ray.train.torch
 from gaitlab.cluster.connect import start_ray
 from gaitlab.cluster.feed import RayFeed
 from gaitlab.cluster.ingest import ray_map
+from gaitlab.cluster.scratch import scratch
 from gaitlab.data.ingest import ShardMap
 from gaitlab.ensure import AnyTracker
 from gaitlab.experiment import Experiment
@@ -31,13 +33,13 @@ class RayRun(LocalRun):
     """One worker of a Ray Train group, which has made the process group already.
 
     shared: the run's folder in $GAITLAB_HOME, where Ray keeps its checkpoints too unless `scale.storage` says otherwise.
+    scratch: where they are written first.
     scored: steps that were the best when they were saved go before all others, else the newest is the best.
     """
 
-    def __init__(self, shared: Path, *, keep: int = 2, scored: bool = False) -> None:
+    def __init__(self, shared: Path, scratch: Path, *, keep: int = 2, scored: bool = False) -> None:
         self._shared, self._scored = shared, scored
-        self._scratch = tempfile.TemporaryDirectory(prefix="gaitlab-")
-        super().__init__(lambda: Path(self._scratch.name), keep=keep, device=ray.train.torch.get_device())
+        super().__init__(lambda: scratch, keep=keep, device=ray.train.torch.get_device())
         context = ray.train.get_context()
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
 
@@ -150,10 +152,11 @@ def _worker(config: dict[str, Any]) -> Summary:
 
     ready: Ready = config["ready"]
     experiment, run_id, uri = ready.experiment, config["run_id"], config["tracking_uri"]
-    run = RayRun(run_folder(run_id), keep=experiment.train.keep, scored=ready.validation is not None)
     restarted = ray.train.get_checkpoint() is not None
-    tracked = uri is not None and run.rank == 0
-    with (
-        MlflowTracker.start(experiment, data_hash=ready.training.hash, run_id=run_id, uri=uri) if tracked else NoTracker(run_id) as tracker
-    ):
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        run = RayRun(run_folder(run_id), folder, keep=experiment.train.keep, scored=ready.validation is not None)
+        tracker: AnyTracker = NoTracker(run_id)
+        if uri is not None and run.rank == 0:
+            tracker = stack.enter_context(MlflowTracker.start(experiment, data_hash=ready.training.hash, run_id=run_id, uri=uri))
         return fit(ready, run, tracker, resume=config["resume"] or restarted, blocks=config["blocks"])

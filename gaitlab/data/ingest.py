@@ -6,7 +6,6 @@ whether one process writes them, several, or a Ray cluster (`gaitlab.cluster.ing
 """
 
 import errno
-import json
 import os
 import platform
 import shutil
@@ -31,6 +30,7 @@ from gaitlab.data.sheet import ROWS, SHEET, draw_sheet
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.store import Store
 from gaitlab.data.writing import NO_SPACE, PROBLEMS, ShardInfo, ShardJob, noted, unequal, write_shard
+from gaitlab.home import write_plain
 from gaitlab.types import Modality
 
 WALKS_PER_GROUP = 1000
@@ -106,7 +106,7 @@ def ingest(
             ]
             infos = _collect(run(write_shard, jobs), jobs, f"ingest {source.name}", progress)
             manifest = _manifest(source, walks, infos)
-            (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+            write_plain(partial / MANIFEST, manifest)
             _move(partial, root, overwrite)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from gaitlab.data.coding import row_bytes
-from gaitlab.data.store import FrameMap, Store
+from gaitlab.data.frame_map import FrameMap
+from gaitlab.data.store import Store
 
 
 class JoinedStore(Store):

@@ -12,13 +12,14 @@ row groups, and shards are named in that order, so the rows of all shards one af
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
+from gaitlab.home import read_plain
 
 VERSION = 1
 MANIFEST = "_manifest.json"  # readers of Parquet folders pass over names that begin with an underscore
@@ -70,7 +71,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
     if not (root / MANIFEST).is_file():
         raise ValueError(f"{root} is no folder of shards: it has no {MANIFEST}; write one with `python pipelines/ingest.py`")
     try:
-        manifest = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_plain(root / MANIFEST)
         version = manifest["schema"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{root / MANIFEST} is damaged ({error}); ingest the data set again") from None

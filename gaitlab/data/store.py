@@ -1,16 +1,16 @@
 """A folder of shards, opened: the index of its walks, and O(1) frames from a node-local memory map.
 
 The shards are read once per node and modality, verified, decoded, and laid out as one row of bytes per frame under
-`cache/<dataset hash>/<modality>/`; every process of the node then maps the same pages.
+`cache/<dataset hash>/<modality>/` (`gaitlab.data.frame_map`); every process of the node then maps the same pages.
+
+Labels are verified at every opening. The first one of a node takes the sha256 of whole shards and keeps a checksum of what their labels
+are; the next ones compare that, in milliseconds, and look at whole shards again only where it differs.
 """
 
+import contextlib
 import errno
 import hashlib
-import json
-import os
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,31 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from gaitlab.data.coding import decode_rows, row_bytes
-from gaitlab.data.schema import WALK, read_manifest
+from gaitlab.data.coding import Shape, decode_rows, row_bytes
+from gaitlab.data.frame_map import FrameMap, build, is_map, open_map
+from gaitlab.data.schema import MANIFEST, WALK, data_hash, read_manifest
 from gaitlab.home import cache as node_cache
-
-
-@dataclass(frozen=True)
-class FrameMap:
-    """All frames of one modality: walk i owns rows `offsets[i]:offsets[i+1]` of `data`.
-
-    data: uint8 `[F, bytes per frame]`, a read-only memory map.
-    shape: (c, h, w) of a frame. packed: a row holds `np.packbits` of the flattened frame, whose values are 0 and 255;
-    otherwise a row holds one byte per pixel.
-    """
-
-    data: np.ndarray
-    offsets: np.ndarray
-    shape: tuple[int, int, int]
-    packed: bool
-
-    def walk(self, row: int) -> np.ndarray:
-        """uint8 `[t, c, h, w]`, values 0..255."""
-        rows = np.asarray(self.data[self.offsets[row] : self.offsets[row + 1]])
-        if self.packed:
-            rows = np.unpackbits(rows, axis=1, count=int(np.prod(self.shape))) * np.uint8(255)
-        return rows.reshape(len(rows), *self.shape)
+from gaitlab.home import write_whole
 
 
 class Store:
@@ -77,8 +57,18 @@ class Store:
 
     @cached_property
     def index(self) -> pd.DataFrame:
-        """Read from the shards' small columns; no pixels are touched."""
+        """Read from the shards' small columns, and verified; no pixels are decoded."""
         names = [name for name in WALK.names if name != "checksum"] + [f"{m}_frames" for m in self.modalities]
+        table = self._labels(names)
+        self._verify(table)
+        frame = table.to_pandas()
+        frame["conditions"] = [tuple(conditions) for conditions in frame["conditions"]]
+        if len(frame) != self.manifest["walks"]:
+            raise ValueError(f"{self.root} holds {len(frame)} walks, its manifest says {self.manifest['walks']}; ingest it again")
+        return frame
+
+    def _labels(self, names: Sequence[str]) -> pa.Table:
+        """Columns of all walks."""
         tables = []
         for shard in self.manifest["shards"]:
             path = self.root / shard["file"]
@@ -88,56 +78,57 @@ class Store:
                     tables.append(file.read(columns=names, use_threads=False))
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(_corrupt(path, str(error).splitlines()[0])) from None
-        frame = pa.concat_tables(tables).to_pandas()
-        frame["conditions"] = [tuple(conditions) for conditions in frame["conditions"]]
-        if len(frame) != self.manifest["walks"]:
-            raise ValueError(f"{self.root} holds {len(frame)} walks, its manifest says {self.manifest['walks']}; ingest it again")
-        return frame
+        return pa.concat_tables(tables)
+
+    def _verify(self, labels: pa.Table) -> None:
+        """ValueError unless these are the labels of shards that have the manifest's sha256, and the manifest is theirs."""
+        written = pa.BufferOutputStream()
+        with pa.ipc.new_stream(written, labels.schema) as stream:
+            stream.write_table(labels)
+        now = hashlib.sha256(written.getvalue()).hexdigest()
+        known = None
+        with contextlib.suppress(OSError):  # a cache that cannot be written keeps nothing
+            manifest = hashlib.sha256((self.root / MANIFEST).read_bytes()).hexdigest()
+            known = (self._cache or node_cache()) / self.hash / f"labels-{manifest[:16]}.sha256"
+            if known.read_text() == now:
+                return
+        for shard in self.manifest["shards"]:
+            self._content(shard)
+        if data_hash(self._labels(["checksum"])["checksum"].to_pylist(), self.manifest["modalities"]) != self.hash:
+            raise ValueError(f"{self.root / MANIFEST} is damaged (its hash is of other walks); ingest the data set again")
+        if known:
+            with contextlib.suppress(OSError):
+                known.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(known, now)
 
     def map_bytes(self, modality: str) -> int:
         """That the memory map of a modality will take on this node; 0 where it is there."""
         facts = self.manifest["modalities"][modality]
-        there = bool(self.hash) and ((self._cache or node_cache()) / self.hash / modality).exists()
+        there = bool(self.hash) and is_map((self._cache or node_cache()) / self.hash / modality)
         return 0 if there else int(facts["frames"]) * row_bytes(tuple(facts["shape"]), facts["packed"])
 
     def frames(self, modality: str) -> FrameMap:
         """The memory map of one modality; built by the first process of a node that asks, in one pass over the shards."""
         if modality not in self.modalities:
             raise ValueError(f"{self.root.name} has no {modality!r}; it has {', '.join(self.modalities)}")
-        cache = (self._cache or node_cache()) / self.hash
-        folder = cache / modality
-        if not folder.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            with FileLock(cache / f"{modality}.lock"):
-                if not folder.exists():
-                    self._build(modality, folder)
-        return _open_map(folder)
-
-    def _build(self, modality: str, folder: Path) -> None:
         facts = self.manifest["modalities"][modality]
         shape, packed = tuple(facts["shape"]), facts["packed"]
-        partial = folder.with_name(f"{modality}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        counts: list[int] = []
-        try:
-            partial.mkdir()
-            with open(partial / "data.bin", "wb") as out:
-                for data, coding, count in self._walks(modality):
-                    counts.append(count)
-                    if count:
-                        out.write(decode_rows(data, coding, count, shape, packed).data)
-            np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
-            (partial / "meta.json").write_text(json.dumps({"shape": shape, "packed": packed, "frames": sum(counts)}))
-            os.replace(partial, folder)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise ValueError(f"no space left for the memory map in {folder.parent}; free some, or set GAITLAB_HOME") from None
-            raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        cache = (self._cache or node_cache()) / self.hash
+        folder = cache / modality
+        if not is_map(folder):
+            cache.mkdir(parents=True, exist_ok=True)
+            with FileLock(cache / f"{modality}.lock"):
+                if not is_map(folder):
+                    try:
+                        build(folder, self._rows(modality, shape, packed), shape, packed)
+                    except OSError as error:
+                        if error.errno == errno.ENOSPC:
+                            raise ValueError(f"no space left for the memory map in {cache}; free some, or set GAITLAB_HOME") from None
+                        raise
+        return open_map(folder, shape, packed)
 
-    def _walks(self, modality: str) -> Iterator[tuple[bytes, str, int]]:
-        """(bytes, coding, frames) of every walk, in index order, from shards whose checksum is right."""
+    def _rows(self, modality: str, shape: Shape, packed: bool) -> Iterator[np.ndarray]:
+        """Of a frame map, uint8 `[t, bytes]` of every walk in index order, from shards whose checksum is right."""
         for shard in self.manifest["shards"]:
             path = self.root / shard["file"]
             file = self.verified(shard)
@@ -147,17 +138,21 @@ class Store:
                     raise ValueError(_corrupt(path, f"it lacks the columns of {modality}"))
                 data, codings, frames = table.columns
                 for i, count in enumerate(frames.to_pylist()):
-                    yield data[i].as_buffer() if count else b"", codings[i].as_py(), count
+                    coding = codings[i].as_py()
+                    yield decode_rows(data[i].as_buffer(), coding, count, shape, packed) if count else np.empty((0, 0), np.uint8)
 
     def verified(self, shard: dict[str, Any]) -> pq.ParquetFile:
         """One entry of the manifest's `shards`, opened from bytes that have the size and the sha256 the manifest says."""
+        return pq.ParquetFile(pa.BufferReader(self._content(shard)))
+
+    def _content(self, shard: dict[str, Any]) -> pa.Buffer:
         self._check_size(shard)
         path = self.root / shard["file"]
         with pa.memory_map(str(path)) as source:
             content = source.read_buffer()
         if hashlib.sha256(content).hexdigest() != shard["sha256"]:
             raise ValueError(_corrupt(path, "its sha256 is not the manifest's"))
-        return pq.ParquetFile(pa.BufferReader(content))
+        return content
 
     def _check_size(self, shard: dict[str, Any]) -> None:
         path = self.root / shard["file"]
@@ -169,18 +164,3 @@ class Store:
 
 def _corrupt(path: Path, why: str) -> str:
     return f"shard {path} is corrupt: {why}; copy it again or ingest the data set again"
-
-
-def _open_map(folder: Path) -> FrameMap:
-    path = folder / "data.bin"
-    try:
-        meta = json.loads((folder / "meta.json").read_text())
-        shape, packed, frames = tuple(meta["shape"]), meta["packed"], meta["frames"]
-        width = row_bytes(shape, packed)
-        offsets = np.load(folder / "offsets.npy")
-        if path.stat().st_size != frames * width or offsets[-1] != frames:
-            raise ValueError("sizes do not agree")  # noqa: TRY301  (said in full below)
-        data = np.asarray(np.memmap(path, np.uint8, "r", shape=(frames, width))) if frames else np.zeros((0, width), np.uint8)
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ValueError(f"memory map {folder} is damaged ({error}); delete that folder and it is built again") from None
-    return FrameMap(data, offsets, shape, packed)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -93,7 +94,9 @@ def write_shard(job: ShardJob) -> ShardInfo:
                     writer.write_table(pa.Table.from_pylist(rows, schema), row_group_size=len(rows))
         if problems:
             return ShardInfo(job.file, tuple(problems))
-        content = path.read_bytes()
+        with path.open("rb") as written:
+            os.fsync(written.fileno())
+            content = written.read()
     except OSError as error:
         if error.errno in NO_SPACE:
             return ShardInfo(job.file, (f"no space left on the device of {path.parent.parent}",), fatal=True)

@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 from gaitlab.config import fingerprint
 from gaitlab.data.shards import open_data, open_training
 from gaitlab.experiment import Experiment
-from gaitlab.home import home, write_whole
-from gaitlab.runs import checkpoint
+from gaitlab.home import home, read_plain, write_plain
+from gaitlab.runs import checkpoint, claim
 from gaitlab.runs.code import code_hash
 from gaitlab.runs.folder import has_config, newest_run, read_config, read_outcome, run_folder, run_named
 from gaitlab.runs.summary import Summary
@@ -84,7 +84,7 @@ def look_up(key: str) -> Entry:
     if not file.exists():
         return Entry(key)
     try:
-        return Entry(key, **json.loads(file.read_text()))
+        return Entry(key, **read_plain(file))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is damaged ({error}); delete it, and --resume RUN goes on with its run") from None
 
@@ -100,8 +100,9 @@ def held(key: str, name: str, *, fresh: bool = False) -> Iterator[Entry]:
         try:
             lock.acquire(timeout=patience)
         except Timeout:
-            run, patience = look_up(key).run or "that has no id yet", SAID_EVERY
-            print(f"{name}: another process trains it, run {run}; waiting, {time.monotonic() - since:.0f} s so far", flush=True)
+            run, patience = look_up(key).run, SAID_EVERY
+            which = f"run {run}, {claim.trained_by(run_folder(run))}" if run else "a run that has no id yet"
+            print(f"{name}: another process trains it ({which}); waiting, {time.monotonic() - since:.0f} s so far", flush=True)
     try:
         entry = look_up(key)
         if fresh or not entry.token:
@@ -115,7 +116,17 @@ def held(key: str, name: str, *, fresh: bool = False) -> Iterator[Entry]:
 def note_run(of: Identity, run: str, parent: str = "") -> None:
     """A run has begun: its id into the entry, what it is of into its folder."""
     _write(replace(look_up(of.key), run=run, parent=parent))
-    write_whole(run_folder(run) / IDENTITY, json.dumps(asdict(of), indent=1))
+    write_plain(run_folder(run) / IDENTITY, asdict(of))
+
+
+def part_ways(run: str, of: Identity, now: Experiment) -> Identity:
+    """The run goes on with another config: it is no longer what it was of, so that this is trained anew when it is asked for, nor what
+    is asked for by the new config. What it is of now."""
+    other = replace(of, config=f"{of.config}, then {fingerprint(now)}")
+    note_run(other, run)
+    if look_up(of.key).run == run:
+        _write(Entry(of.key))
+    return other
 
 
 def identity_of(run: str) -> Identity | None:
@@ -124,7 +135,7 @@ def identity_of(run: str) -> Identity | None:
     if not file.exists():
         return None
     try:
-        plain = json.loads(file.read_text())
+        plain = read_plain(file)
         return Identity(plain["config"], tuple(plain["data"]), tuple(plain["below"]), plain["code"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is damaged ({error}); delete it, and the run is found by its id alone") from None
@@ -166,7 +177,7 @@ def newest_but(of: Identity, name: str) -> tuple[str, str]:
 
 
 def _write(entry: Entry) -> None:
-    write_whole(_file(entry.key), json.dumps({"run": entry.run, "token": entry.token, "parent": entry.parent}))
+    write_plain(_file(entry.key), {"run": entry.run, "token": entry.token, "parent": entry.parent})
 
 
 def lock_file(key: str) -> Path:

@@ -1,4 +1,5 @@
-"""Checkpoints: one file a step, written atomically, read without unpickling anything but tensors and plain values.
+"""Checkpoints: one file a step, written atomically, verified when they are read, and without unpickling anything but tensors and plain
+values.
 
 A checkpoint holds the method's weights, the optimisers, the gradient scaler, the moving average, the step and the config.
 Every generator of a run is made anew from (seed, step), so that the pair is the whole random state; the learning rate is a
@@ -10,16 +11,17 @@ import json
 import os
 import pickle
 import re
-from dataclasses import replace
+import zipfile
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import nn
 
-from gaitlab.config import deciding, differences, from_dict
+from gaitlab.config import from_dict
 from gaitlab.experiment import Experiment
+from gaitlab.runs.changes import changed
 
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{8})\.pt")
@@ -43,11 +45,13 @@ def write(path: Path, state: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint's content. ValueError if the file is truncated, holds code, or is not ours.
+    """A checkpoint's content. ValueError if a bit of the file is another than was written, if it holds code, or is not ours.
 
     On the CPU, since loading copies anyway, and since Adam's step counters on a GPU would make it wait at every parameter.
     """
     try:
+        with path.open("rb") as file:
+            check_sums(file)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ValueError(f"no checkpoint at {path}") from None
@@ -59,6 +63,16 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path} is no gaitlab checkpoint of format {FORMAT}")
     return state
+
+
+def check_sums(file: BinaryIO) -> None:
+    """ValueError for a damaged checkpoint: torch reads a flipped bit without a word, the sums in its zip file tell."""
+    try:
+        damaged = zipfile.ZipFile(file).testzip()
+    except Exception as error:  # noqa: BLE001  (a zip file's directory may be damaged in any way)
+        damaged = str(error)
+    if damaged:
+        raise ValueError(f"{file.name} is not a readable checkpoint: it is cut or damaged ({damaged})")
 
 
 def step_path(folder: Path, step: int) -> Path:
@@ -145,13 +159,7 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
             path.unlink(missing_ok=True)
 
 
-def check_same(state: dict[str, Any], experiment: Experiment, data_hash: str, where: str) -> None:
-    """ValueError, field by field, unless the checkpoint continues this very experiment on this very data; rhythm, launcher and tables may
-    be others."""
-    theirs, ours = (replace(deciding(of), benchmarks=()) for of in (from_dict(json.loads(state["config"]), Experiment), experiment))
-    differing = differences(theirs, ours)
-    if state["data_hash"] != data_hash:
-        differing.append(f"data: {state['data_hash'][:12]} -> {data_hash[:12]}")
-    if differing:
-        fields = "\n  ".join(differing)
-        raise ValueError(f"{where} was written by another config (checkpoint -> now):\n  {fields}\nset them back, or start a new run")
+def check_same(state: dict[str, Any], experiment: Experiment, data_hash: str, where: str) -> list[str]:
+    """What `changes.changed` says of the config that the checkpoint is of. ValueError also if the data are others."""
+    data = [f"data: {state['data_hash'][:12]} -> {data_hash[:12]}"] if state["data_hash"] != data_hash else []
+    return changed(from_dict(json.loads(state["config"]), Experiment), experiment, where, data)

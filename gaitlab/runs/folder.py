@@ -1,7 +1,6 @@
 """A run's folder: where it lies, which one is meant, and what is in it besides checkpoints: the experiment, and at the end its figures."""
 
 import contextlib
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 
 from gaitlab.config import from_dict, to_dict
 from gaitlab.experiment import Experiment
-from gaitlab.home import home, write_whole
+from gaitlab.home import home, read_plain, write_plain
 from gaitlab.modules import import_kept
 from gaitlab.runs.summary import Summary
 
@@ -55,11 +54,14 @@ def has_config(folder: Path) -> bool:
     return (folder / CONFIG).exists()
 
 
-def keep_config(experiment: Experiment, folder: Path) -> Path:
-    """The experiment into the run's folder, where `--resume` looks for it, unless one is there; returns the folder."""
-    if not has_config(folder):
+def keep_config(experiment: Experiment, folder: Path, *, again: bool = False) -> Path:
+    """The experiment into the run's folder, where `--resume` looks for it, unless one is there; returns the folder.
+
+    again: in the place of the one that is there.
+    """
+    if again or not has_config(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / CONFIG, json.dumps(to_dict(experiment), indent=1))
+        write_plain(folder / CONFIG, to_dict(experiment))
     return folder
 
 
@@ -88,8 +90,9 @@ def write_outcome(folder: Path, summary: Summary) -> None:
         "files": summary.files,
         "headline": summary.headline,
         "measure": summary.measure,
+        "changes": summary.changes,
     }
-    write_whole(folder / OUTCOME, json.dumps(plain, indent=1))
+    write_plain(folder / OUTCOME, plain)
 
 
 def read_outcome(folder: Path) -> Summary | None:
@@ -99,7 +102,7 @@ def read_outcome(folder: Path) -> Summary | None:
     if not path.exists():
         return None
     try:
-        plain = json.loads(path.read_text())
+        plain = read_plain(path)
         return Summary(
             metrics={str(k): float(v) if v is not None else math.nan for k, v in plain["metrics"].items()},
             subjects={p: {s: (float(a), float(b)) for s, (a, b) in of.items()} for p, of in plain["subjects"].items()},
@@ -109,6 +112,7 @@ def read_outcome(folder: Path) -> Summary | None:
             headline=float(plain.get("headline", math.nan)),
             measure=str(plain.get("measure", "rank-1")),
             run=folder.name,
+            changes=tuple(plain.get("changes", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it, and the run is tested again") from None
@@ -134,8 +138,8 @@ def _frame(plain: dict[str, Any] | None) -> pd.DataFrame:
 def _plain(path: Path) -> dict[str, Any]:
     """A run's config as JSON."""
     try:
-        config: dict[str, Any] = json.loads(path.read_text())
+        config = read_plain(path)
         config["name"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({error})") from None
+    except (ValueError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error}); put a whole one there, from a pack or a copy of the run") from None
     return config

@@ -5,12 +5,10 @@ weights do not compress (9 % of a checkpoint at level 1), and are nearly all of 
 """
 
 import hashlib
-import json
 import os
 import re
 import tarfile
 import time
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from gaitlab import __version__
-from gaitlab.home import home, write_whole
+from gaitlab.home import home, write_plain
 from gaitlab.runs import checkpoint
 from gaitlab.runs.folder import OUTCOME, has_config, run_folder
 
@@ -64,7 +62,7 @@ def pack(runs: Sequence[str], folder: Path, *, part_size: int = 16 * 2**20, also
         parts.close()
         listed = [{"name": name, "size": size, "sha256": sha} for name, size, sha in parts.written]
         about = {"format": FORMAT, "gaitlab": __version__, "created": int(time.time() * 1000), "runs": runs, "also": list(also)}
-        write_whole(folder / MANIFEST, json.dumps(about | {"parts": listed}, indent=1))
+        write_plain(folder / MANIFEST, about | {"parts": listed})
         _to_disk(folder / MANIFEST)
         _to_disk(folder)
     except BaseException:
@@ -126,7 +124,10 @@ def _files(folder: Path) -> Iterator[tuple[str, BinaryIO]]:
         else:
             raise ValueError(f"the checkpoints in {folder} come and go too fast to be packed; stop the run, or try again")
         for file in kept:
-            _check_sums(file)
+            try:
+                checkpoint.check_sums(file)
+            except ValueError as error:
+                raise ValueError(f"{error}; delete it, and what came before it is packed") from None
             yield Path(file.name).name, file
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
@@ -153,16 +154,6 @@ def _checkpoints(folder: Path) -> list[Path]:
     if best not in found:
         return [found[newest]]
     return [found[best]] if (folder / OUTCOME).exists() else [found[step] for step in sorted({best, newest})]
-
-
-def _check_sums(file: BinaryIO) -> None:
-    """ValueError for a damaged checkpoint: torch reads a flipped bit without a word, the sums in its file tell."""
-    try:
-        damaged = zipfile.ZipFile(file).testzip()
-    except (zipfile.BadZipFile, EOFError) as error:
-        damaged = str(error)
-    if damaged:
-        raise ValueError(f"{file.name} is damaged ({damaged}); delete it, and what came before it is packed")
 
 
 def _add(tar: tarfile.TarFile, name: str, file: BinaryIO) -> None:

@@ -15,7 +15,7 @@ class Summary:
     rank1: percent, a row for each (benchmark, method), a column for each probe set; NaN where a test lacks it.
     classes: percent, a row for each (benchmark, method) that tells classes apart. files: a line for each file for a server.
     headline: rank-1 (or accuracy, as `measure` says) of the network in the first test that has one, as its protocol defines it.
-    run: id of the run, "" where there is none.
+    run: id of the run, "" where there is none. changes: a line for each time that it went on with another config (`runs.changes`).
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -26,6 +26,7 @@ class Summary:
     headline: float = float("nan")
     measure: str = "rank-1"
     run: str = ""
+    changes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, tests: Sequence["Summary"]) -> "Summary":
@@ -47,7 +48,7 @@ class Summary:
     def text(self) -> str:
         """Tables and files for a terminal, and a last line `rank-1 27.8` where there is a headline."""
         parts = [table.to_string(float_format="%.1f", na_rep="-") for table in (self.rank1, self.classes) if len(table)]
-        parts += ["\n".join(self.files)] if self.files else []
+        parts += ["\n".join(lines) for lines in (self.files, self.changes) if lines]
         parts += [f"{self.measure} {self.headline:.1f}"] if np.isfinite(self.headline) or not self.files else []
         return "\n\n".join(parts)
 

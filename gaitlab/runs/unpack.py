@@ -5,7 +5,6 @@ run into place; killed and repeated, it completes. Nothing is unpickled. Of two 
 """
 
 import hashlib
-import json
 import os
 import shutil
 import tarfile
@@ -16,7 +15,7 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock
 
-from gaitlab.home import home, write_whole
+from gaitlab.home import as_written, home, read_plain, write_whole
 from gaitlab.runs import checkpoint, claim
 from gaitlab.runs.folder import CONFIG, OUTCOME, run_folder
 from gaitlab.runs.pack import FORMAT, MANIFEST, PART, proper
@@ -72,7 +71,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.exists():
         raise ValueError(f"{folder} is half a pack: {MANIFEST} is missing, which is written last; copy it, or pack again")
     try:
-        about: dict[str, Any] = json.loads(path.read_text())
+        about = read_plain(path)
         names = [part["name"] for part in about["parts"]]
         fine = all(isinstance(run, str) and proper(run) and "/" not in run and not run.startswith(".") for run in about["runs"])
         fine = fine and all(proper(name) for name in about["also"]) and all(PART.fullmatch(name) for name in names)
@@ -182,11 +181,10 @@ def _compared(here: Path, fresh: Path) -> str:
 
 def _plain(path: Path) -> Any:
     """A file of JSON, to be compared; of a damaged one its text."""
-    text = path.read_text()
     try:
-        return json.loads(text)
+        return read_plain(path)
     except ValueError:
-        return text
+        return path.read_text(errors="replace")
 
 
 def _take_over(fresh: Path, here: Path) -> None:
@@ -210,9 +208,9 @@ def _joined_curves(ours: str, theirs: str) -> str:
 
 
 def _point(line: str) -> tuple[str, int, bool] | None:
-    """Curve, step, whether it is a result; None for a line that a killed process cut short."""
+    """Curve, step, whether it is a result; None for a line that a killed process cut short, or that is damaged."""
     try:
-        plain = json.loads(line)
+        plain = as_written(line)
         return str(plain["key"]), int(plain["step"]), bool(plain.get("final"))
     except (ValueError, KeyError, TypeError):
         return None

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gaitlab.config import differences, from_dict, to_dict
 from gaitlab.experiment import Experiment
-from gaitlab.home import home
+from gaitlab.home import home, sqlite_url
 from gaitlab.modules import import_kept
 from gaitlab.sweeps.sweep import Choice, Range, Sweep, Uniform, label, of_point, of_row
 from gaitlab.tracking.mlflow_store import database_file, without_password
@@ -54,7 +54,7 @@ class Trial:
 
 def default_storage() -> str:
     """$GAITLAB_STUDIES, any SQL URL that Optuna takes, or the SQLite file in gaitlab's home."""
-    return os.environ.get("GAITLAB_STUDIES") or f"sqlite:///{home() / 'sweeps.db'}"
+    return os.environ.get("GAITLAB_STUDIES") or sqlite_url(home() / "sweeps.db")
 
 
 class Study:
@@ -333,12 +333,12 @@ def remembered(name: str, storage: str | None = None) -> Sweep | None:
 
 def copy_out(name: str, storage: str | None, file: Path) -> None:
     """The study into a new SQLite file, for another machine."""
-    optuna.copy_study(from_study_name=name, from_storage=_storage(storage or default_storage()), to_storage=_storage(f"sqlite:///{file}"))
+    optuna.copy_study(from_study_name=name, from_storage=_storage(storage or default_storage()), to_storage=_storage(sqlite_url(file)))
 
 
 def copy_in(file: Path, storage: str | None = None) -> str:
     """The study in a file of `copy_out` into the database, unless one of its name is there; a line about it."""
-    theirs, ours = _storage(f"sqlite:///{file}"), _storage(storage or default_storage())
+    theirs, ours = _storage(sqlite_url(file)), _storage(storage or default_storage())
     (name,) = optuna.get_all_study_names(theirs)
     if name in optuna.get_all_study_names(ours):
         return f"sweep {name}: there is a study of that name, which stays; what was trained elsewhere is shared by it"

@@ -62,7 +62,7 @@ class Trials:
         self._waiting: list[_Waiting] = []  # for what they stand on
         self._broken: dict[str, str] = {}  # key of what could not be trained -> cause
         self._made: set[str] = set()  # keys of what was run by this driver
-        self._noted: set[str] = set()  # keys of the jobs whose runs the study knows
+        self._noted: dict[str, str] = {}  # key of a job -> its run as the study knows it; the store gives it another id than it begins with
 
     def take(self) -> Job | None:
         """The next job; None if there is none now, or none any more (`done`)."""
@@ -84,9 +84,9 @@ class Trials:
         """Write down the runs that jobs have begun since; to be called now and then."""
         for job in self.running.values():
             run = look_up(job.key).run
-            if job.number is not None and job.key not in self._noted and run not in ("", job.old):
+            if job.number is not None and run not in ("", job.old, self._noted.get(job.key)):
                 self.study.begun(job.number, run)
-                self._noted.add(job.key)
+                self._noted[job.key] = run
 
     def heard(self, job: Job, step: int, score: float) -> None:
         """An evaluation on the way."""
@@ -100,7 +100,7 @@ class Trials:
     def ended(self, job: Job, cause: str = "", *, early: bool = False) -> None:
         """A job's process is gone. cause: why, if it failed. early: it was stopped, as it was not worth going on."""
         del self.running[job.key]
-        self._noted.discard(job.key)
+        self._noted.pop(job.key, None)
         entry = look_up(job.key)
         outcome = entry.outcome if not cause else None
         if outcome is None and not early:

@@ -8,11 +8,13 @@ in this process, in one that reopens the run, or by `tracking.sync`. A run witho
 import contextlib
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from gaitlab.config import flatten, to_dict
@@ -68,6 +70,7 @@ class Delivery:
     def __init__(self, uri: str, beginning: Beginning, backlog: Backlog, *, run_id: str | None, watches: bool) -> None:
         self.uri = uri
         self.run_id = run_id  # names the folder; the store's own id but for runs that began offline
+        self.first_id = run_id  # what names it before the store has answered, None for no folder yet
         self.watches = watches
         self.stored: Stored | None = None  # until the store has answered
         self._beginning = beginning
@@ -85,15 +88,24 @@ class Delivery:
         assert self.run_id is not None
         return Spool(run_folder(self.run_id) / "spool")
 
+    def begin_here(self) -> str:
+        """A folder for a new run, under an id of our own; `begin` gives it the store's."""
+        self.first_id = f"{OFFLINE}{self._beginning.token}"
+        self._join(self.first_id)
+        return self.first_id
+
     def begin(self) -> str:
         """Make the run or reopen it, and take up what its spool holds; its id, one of our own when the store is away."""
         new = self.run_id is None
-        if not new:
-            self._join()
+        if self.run_id is not None:
+            self._join(self.run_id)
         self._reach(lambda client, run: None)
         self.run_id = self.run_id or f"{OFFLINE}{self._beginning.token}"
-        if new:
-            self._join()
+        if self.first_id is None:
+            self._join(self.run_id)
+        elif self.first_id != self.run_id:
+            _rename(run_folder(self.first_id), run_folder(self.run_id))
+        if new or self._unrecorded(self.run_id):
             keep_record(self._record, run_folder(self.run_id))
             self.spool.put("config.json", json.dumps(to_dict(self._beginning.experiment), indent=2).encode())
         if not self.uri or (new and self.stored is None):
@@ -134,9 +146,18 @@ class Delivery:
         if self._claim:
             self._claim.close()
 
-    def _join(self) -> None:
-        assert self.run_id is not None
-        self._claim = claim.join(run_folder(self.run_id), mlflow_store.without_password(self.uri))
+    def close_dead(self) -> None:
+        """Runs that the store believes to be running and whose process has died are closed."""
+        with contextlib.suppress(Exception):  # whatever the store does, training goes on
+            if self.stored is not None:
+                mlflow_store.close_dead(self.stored.client, self.stored.experiment)
+
+    def _unrecorded(self, run: str) -> bool:
+        """Whether the run was cut short before it had kept what it began with."""
+        return run.startswith(OFFLINE) and not (kept_record(run_folder(run)) or went_on_as(run))
+
+    def _join(self, run: str) -> None:
+        self._claim = claim.join(run_folder(run), mlflow_store.without_password(self.uri))
 
     def _close(self, status: str, *, deliver: bool = False) -> bool:
         self._retry_at = 0.0
@@ -217,6 +238,16 @@ class Delivery:
             stopping.start()
             stopping.join(FINISH_SECONDS)
             self._monitor = None
+
+
+def _rename(begun: Path, final: Path) -> None:
+    """The folder of a run that has got its id; one of that id is there if a process was killed that had got it before."""
+    if final.exists():
+        for file in begun.iterdir():
+            os.replace(file, final / file.name)
+        begun.rmdir()
+    else:
+        begun.rename(final)
 
 
 def taken_up(client: "MlflowClient", uri: str, run_id: str, begun_as: Callable[[], Record]) -> str:

@@ -4,14 +4,17 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from gaitlab.home import home
+from gaitlab.home import home, sqlite_url
+from gaitlab.runs import claim
 from gaitlab.runs.folder import run_folder
 from gaitlab.tracking.record import Record, kept_record
 from gaitlab.tracking.spool import Point
@@ -29,7 +32,7 @@ START = "gaitlab.start"
 
 def default_uri() -> str:
     """$MLFLOW_TRACKING_URI, or the SQLite file in gaitlab's home."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_url(home() / "mlflow.db")
 
 
 def absolute(uri: str) -> str:
@@ -37,7 +40,10 @@ def absolute(uri: str) -> str:
     if uri.startswith(("postgresql:", "postgresql+psycopg:")) and find_spec("psycopg") is None:
         raise ValueError(f"the tracking store {without_password(uri)} needs a driver: pip install 'gaitlab[postgres]'")
     database = database_file(uri)
-    return uri if database is None else f"sqlite:///{database.expanduser().resolve()}"
+    if database is None:
+        return uri
+    _, asks, options = uri.partition("?")
+    return f"{sqlite_url(database.expanduser().resolve())}{asks}{options}"
 
 
 def without_password(uri: str) -> str:
@@ -49,13 +55,14 @@ def page_of(uri: str, page: str) -> str:
     """Address of a page of MLflow's UI, and where no server has the store, what to type first."""
     if uri.startswith("http"):
         return f"{uri.rstrip('/')}/{page}"
-    program = Path(sys.executable).with_name("mlflow")
-    return f"{program} server --backend-store-uri {without_password(uri)} --port 5000\nhttp://127.0.0.1:5000/{page}"
+    program = str(Path(sys.executable).with_name("mlflow"))
+    line = shlex.join([program, "server", "--backend-store-uri", without_password(uri), "--port", "5000"])
+    return f"{line}\nhttp://127.0.0.1:5000/{page}"
 
 
 def database_file(uri: str) -> Path | None:
     """File of a SQLite store, None for a server."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    return Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0])) if uri.startswith("sqlite:///") else None
 
 
 def open_store(uri: str) -> "MlflowClient":
@@ -142,6 +149,19 @@ def reopen_run(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> 
     """Mark the run as running again, here."""
     client.update_run(run_id, status="RUNNING")
     went_on(client, run_id, tags)
+
+
+def close_dead(client: "MlflowClient", experiment: str) -> None:
+    """Mark runs as killed that are running by the store, and in whose folder, which is here, nobody works; as of their last trace there."""
+    from mlflow.entities import RunStatus
+
+    running = f"attributes.status = '{RunStatus.to_string(RunStatus.RUNNING)}'"
+    for run in client.search_runs([experiment], running, max_results=1000):
+        for name in (run.info.run_id, f"{OFFLINE}{run.data.tags.get(START)}"):
+            folder = run_folder(name)
+            if claim.dead(folder):
+                last = max(path.stat().st_mtime for path in folder.rglob("*"))
+                client.set_terminated(run.info.run_id, "KILLED", int(1000 * last))
 
 
 def went_on(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:

@@ -46,8 +46,19 @@ START_SECONDS = 10.0
 class MlflowTracker:
     """Opened by `MlflowTracker.start`; a context manager that finishes the run as FINISHED, KILLED (Ctrl-C) or FAILED."""
 
-    def __init__(self, delivery: Delivery, backlog: Backlog, begun: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        delivery: Delivery,
+        backlog: Backlog,
+        begins: Callable[[str], None] | None,
+        renamed: Callable[[str], None],
+        known: Callable[[str], None],
+    ) -> None:
         self.uri = delivery.uri
+        self._resumed = delivery.run_id
+        self._renamed, self._known = renamed, known
+        if begins and self._resumed is None:
+            begins(delivery.begin_here())
         self._delivery = delivery
         self._backlog = backlog
         self._finished = False
@@ -57,7 +68,7 @@ class MlflowTracker:
         self._sent = time.monotonic()
         self._sending: Future[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
-        self._begun = self._thread.submit(self._begin, begun)
+        self._begun = self._thread.submit(self._begin)
 
     @classmethod
     def start(
@@ -71,13 +82,17 @@ class MlflowTracker:
         tags: Mapping[str, str] = {},
         uri: str | None = None,
         system_metrics: bool = True,
-        begun: Callable[[str], None] = lambda run: None,
+        begins: Callable[[str], None] | None = None,
+        renamed: Callable[[str], None] = lambda run: None,
+        known: Callable[[str], None] = lambda run: None,
     ) -> "MlflowTracker":
         """Create a run named `experiment.name` (a child of the run `parent`), or reopen `run_id`. Returns at once.
 
         Reopened, steps that the run already has are dropped from `log`, so a resumed loop may repeat them. token: begun under one, a run
         is there once, however often it is begun: for a caller that may be killed before it has written down the new run's id.
-        begun: told the run's id as soon as it has one, in the tracker's thread.
+        begins: called before the return, of a new run, with an id of its own under which its folder is there at once; without it there is
+        none before the store has answered. renamed: called with the store's id, once that is the folder's name. known: with the id that
+        the run keeps. Both in the tracker's thread.
         uri: of the store; the default one if None; "" for none, and so it is where MLflow is not installed.
         ValueError for a database whose driver is not installed.
         """
@@ -87,12 +102,12 @@ class MlflowTracker:
             token = run_id.removeprefix(OFFLINE)
         beginning = Beginning(experiment=experiment, data_hash=data_hash, parent=parent, tags=dict(tags), token=token or uuid.uuid4().hex)
         backlog = Backlog()
-        return cls(Delivery(store, beginning, backlog, run_id=run_id, watches=system_metrics), backlog, begun)
+        return cls(Delivery(store, beginning, backlog, run_id=run_id, watches=system_metrics), backlog, begins, renamed, known)
 
     @property
     def run_id(self) -> str:
         """MLflow's id of the run; waits for the store when the run is new (`offline-...` if the store is away, or if there is none)."""
-        return self._delivery.run_id or self._wait()
+        return self._resumed or self._wait()
 
     @property
     def folder(self) -> Path:
@@ -185,10 +200,13 @@ class MlflowTracker:
 
     # -- in the tracker's own thread --------------------------------------------------------------------------------------
 
-    def _begin(self, begun: Callable[[str], None]) -> str:
+    def _begin(self) -> str:
         self._wanted.wait(START_SECONDS)
         run = self._delivery.begin()
-        begun(run)
+        if run != self._delivery.first_id:
+            self._renamed(run)
+        self._known(run)
+        self._thread.submit(self._delivery.close_dead)
         return run
 
     def _send(self) -> None:

@@ -1,7 +1,6 @@
 """What a run has not delivered yet, on disk: points of curves, artifacts, and how it ended. No MLflow here."""
 
 import contextlib
-import json
 import shutil
 import threading
 import uuid
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gaitlab.home import write_whole
+from gaitlab.home import as_written, read_plain, summed, write_plain
 
 
 class Point(NamedTuple):
@@ -43,13 +42,13 @@ class Spool:
         with self._curves.open("a") as file:
             if file.tell():  # a killed process may have cut the last line short
                 file.write("\n")
-            file.writelines(json.dumps(point._asdict()) + "\n" for point in points)
+            file.writelines(summed(point._asdict()) + "\n" for point in points)
 
     def points(self) -> Iterator[Point]:
-        """All points, in the order of `add`; a line that a killed process cut short, or an empty one, is passed over."""
+        """All points, in the order of `add`; a line that a killed process cut short, an empty or a damaged one is passed over."""
         for line in self._curves.read_text().splitlines() if self._curves.exists() else []:
             with contextlib.suppress(ValueError, TypeError):
-                yield Point(**json.loads(line))
+                yield Point(**as_written(line))
 
     def clear_points(self) -> None:
         self._curves.unlink(missing_ok=True)
@@ -83,12 +82,12 @@ class Spool:
             self._end.unlink(missing_ok=True)
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self._end, json.dumps(ending._asdict()))
+        write_plain(self._end, ending._asdict())
 
     def ending(self) -> Ending | None:
         """How the run ended; None if it goes on, was killed, or its end is delivered. ValueError for a damaged file."""
         try:
-            return Ending(**json.loads(self._end.read_text())) if self._end.exists() else None
+            return Ending(**read_plain(self._end)) if self._end.exists() else None
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self._end} is damaged ({error}); delete it") from None
 

@@ -14,6 +14,7 @@ from gaitlab.evaluation.figures import clip_sheet
 from gaitlab.evaluation.protocol import AnyProtocol
 from gaitlab.evaluation.protocols import protocol
 from gaitlab.experiment import Benchmark
+from gaitlab.runs.changes import changes
 from gaitlab.runs.folder import write_outcome
 from gaitlab.runs.summary import Summary
 from gaitlab.training.batches import make_feed, walks_to_look_at
@@ -49,7 +50,7 @@ def fit(ready: Ready, run: Run, tracker: Tracker, *, resume: bool = False, block
     if run.rank == 0:
         cost = {f"cost/{name}": value for name, value in inference_cost(network, experiment.method, store).items()}
         tracker.final(cost)
-        summary = replace(summary, metrics={**summary.metrics, **cost})
+        summary = replace(summary, metrics={**summary.metrics, **cost}, changes=changes(run.results))
         tracker.flush()  # a run whose outcome is there is not tested again
         write_outcome(run.results, summary)
     return summary
@@ -74,7 +75,8 @@ def retest(
     for store, p in opened:
         check(experiment, store, p)
     own = opened[0][0] if data is None and tests[0].data is None else None
-    return Summary.of([report(experiment, method, store, p, run, tracker, own) for store, p in opened])
+    tested = Summary.of([report(experiment, method, store, p, run, tracker, own) for store, p in opened])
+    return replace(tested, changes=changes(folder))
 
 
 def _first_clips(feed: Feed, walks: int = 8) -> tuple[np.ndarray, list[str]]:

@@ -19,6 +19,7 @@ from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.rng import Rng
 from gaitlab.runs import checkpoint
+from gaitlab.runs.changes import changes, note_change
 from gaitlab.training import accumulate
 from gaitlab.training.border import Run, Tracker
 from gaitlab.training.interrupt import Interrupted, stop_flag
@@ -70,12 +71,11 @@ def train(
 
     validation: asked every `evaluate_every` steps. walks_to_look_at: the batch of `Method.look`; the step's own if None.
     Raises Interrupted after Ctrl-C (resumable), FloatingPointError when losses stay non-finite, ValueError when the
-    checkpoint to resume is of another config.
+    checkpoint to resume is of another config, but for the fields that may be others from here on (`runs.changes`).
     """
     config, device = experiment.train, run.device
     state = run.load() if resume else None
-    if state is not None:
-        checkpoint.check_same(state, experiment, data_hash, "the run's checkpoint")
+    others = [] if state is None else checkpoint.check_same(state, experiment, data_hash, "the run's checkpoint")
     taken = sources(experiment) if state is None else recorded(state)
     if state is None:
         copy(method, experiment.init, taken, run)
@@ -89,23 +89,32 @@ def train(
     averaged = moving_average(method, experiment.optim.ema) if experiment.optim.ema else None
     tested: Method = averaged.module if averaged else method  # type: ignore[assignment]
     native = all(run.gather(native_bfloat16(device)))
-    precision = (state or {}).get("precision") or resolved(config.precision, native)
+    kept = None if state is None or any(field.startswith("train.precision:") for field in others) else state.get("precision")
+    precision = kept or resolved(config.precision, native)
     if run.rank == 0 and (said := remark(config.precision, precision, native)):
         print(said, flush=True)
         tracker.text("precision.txt", said)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     autocast = torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32")
     best, start = Best(), 0
+    recent: list[dict[str, Tensor]] = []  # since the last point of the curves
 
     if resume and state is None and run.rank == 0:
         print("the run has no checkpoint yet, so it starts from its first step", flush=True)
     if state is not None:
         checkpoint.restore(method, state["method"], "the run's checkpoint")
         optimisers.load_state_dict(state["optimisers"])
-        scaler.load_state_dict(state["scaler"])
+        if state["scaler"] or not scaler.is_enabled():
+            scaler.load_state_dict(state["scaler"])
         if averaged:
             averaged.load_state_dict(state["averaged"])
         start, best = state["step"], Best(**state["best"])
+        recent = [{k: torch.tensor(v, device=device) for k, v in of.items()} for of in state.get("recent", ())]
+        if others and run.rank == 0:
+            note_change(run.results, start, others)
+            lines = changes(run.results)
+            print(f"{lines[-1]}; so the run is of neither config", flush=True)
+            tracker.text("changes.txt", "\n".join(lines))
         del state  # else its copy of everything would stay for the whole run
     if len(starts := set(run.gather(start))) > 1:
         raise ValueError(f"the workers found checkpoints of different steps ({starts}); let GAITLAB_HOME be a folder that all nodes share")
@@ -124,15 +133,16 @@ def train(
             "data_hash": data_hash,
             "subjects": list(feed.subjects),
             "sources": record(taken),
+            "recent": _steps_over_ranks(run.gather([{k: float(v) for k, v in of.items()} for of in recent])),
         }
         tracker.flush()  # a resumed run goes on behind this step, so its curves must reach it
         run.save(content, step, metrics, best.step or None)
 
     guard = FiniteGuard(method, config.max_bad_steps)
     looks = config.look_every and run.rank == 0 and type(method).look is not Method.look
-    recent: list[dict[str, Tensor]] = []
     bar = Steps(experiment.name, start, config.steps, per_step=experiment.batch_size, quiet=run.rank > 0)
     bar.best = validation.best(best) if validation else ""
+    due = False
     with bar, stop_flag() as stop:
         module.train()
         for step, batch in enumerate(feed.batches(start, config.steps, device), start):
@@ -150,7 +160,7 @@ def train(
             for optimiser in optimisers.all:
                 scaler.unscale_(optimiser)
             norm = optimisers.grad_norm()
-            if guard.good(norm, losses, step):
+            if guard.good(norm, losses, step, lambda bad: _advice(experiment, run, bad)):
                 for optimiser in optimisers.all:
                     scaler.step(optimiser)
                 if averaged:
@@ -178,7 +188,7 @@ def train(
                 measured = run.gather(validation.measure(tested))[0]  # the last bits may differ between machines, the decision must not
                 module.train()
                 metrics["validation"], score = measured, measured * validation.better
-                if score > best.score:
+                if score > best.score and not guard.in_a_row:
                     best = Best(done, score)
                 bar.best = validation.best(best)
                 evaluated = f"validation {validation.text(score)}, {bar.best}".rstrip(", ")
@@ -191,9 +201,10 @@ def train(
             if looks and (done % config.look_every == 0 or done == config.steps):
                 look(method, walks_to_look_at() if walks_to_look_at else batch, experiment.seed, done, tracker)
             asked = _any_rank(stop.is_set(), run)
-            due = done % config.checkpoint_every == 0 or done == config.steps or best.step == done
-            if due or asked:
+            due = due or done % config.checkpoint_every == 0 or best.step == done
+            if ((due or asked) and not guard.in_a_row) or done == config.steps:  # what may have diverged replaces nothing
                 save(done, metrics)
+                due = False
             if asked and done < config.steps:
                 raise Interrupted(done)
 
@@ -224,8 +235,11 @@ class FiniteGuard:
         if self.buffers:
             torch._foreach_copy_(self.copies, self.buffers)
 
-    def good(self, norm: Tensor, losses: Losses, step: int) -> bool:
-        """Whether to take the step. The norm is that of the averaged gradients, so all ranks agree."""
+    def good(self, norm: Tensor, losses: Losses, step: int, advice: Callable[[int], str]) -> bool:
+        """Whether to take the step. The norm is that of the averaged gradients, so all ranks agree.
+
+        FloatingPointError when patience is over; advice: number of the first bad step -> what to do.
+        """
         if torch.isfinite(norm):
             self.in_a_row = 0
             return True
@@ -237,9 +251,24 @@ class FiniteGuard:
             terms = ", ".join(f"{k} {v.item():.4g}" for k, v in losses.terms.items())
             raise FloatingPointError(
                 f"{self.in_a_row} steps in a row had no finite gradient, the last one step {step} ({terms}); "
-                "try a lower rate (--optim.lr), --optim.warmup 1000, --optim.clip-norm 10 or --train.precision float32"
+                f"{advice(step + 1 - self.in_a_row)}"
             )
         return False
+
+
+def _advice(experiment: Experiment, run: Run, bad: int) -> str:
+    """What to do about gradients that are not finite from step `bad` (0-based) on, in words that work."""
+    rate, clip = experiment.optim.lr / 10, "" if experiment.optim.clip_norm else " --optim.clip-norm 10"
+    calmer = "" if experiment.train.precision == "float32" else ", or --train.precision float32"
+    there = checkpoint.found(run.results)
+    good = [step for step in there if step < bad]
+    if not good:
+        return f"there is no checkpoint from before; begin anew with a lower rate (--optim.lr {rate:g}{clip} --optim.warmup 1000){calmer}"
+    spoilt = "".join(f"delete {path}, whose weights gave the first of them; " for step, path in there.items() if step >= bad)
+    return (
+        f"{spoilt}the checkpoint of step {max(good)} is from before; go on from there with a lower rate "
+        f"(--resume {run.results.name} --optim.lr {rate:g}{clip}){calmer}, or begin anew, also with --optim.warmup 1000"
+    )
 
 
 def _over_ranks(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -247,6 +276,11 @@ def _over_ranks(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
     if len(metrics) == 1:
         return dict(metrics[0])
     return {name: float(torch.tensor([of[name] for of in metrics], dtype=torch.float64).nanmean()) for name in metrics[0]}
+
+
+def _steps_over_ranks(steps: Sequence[Sequence[Mapping[str, float]]]) -> list[dict[str, float]]:
+    """The same of every step that ranks have in mind."""
+    return [_over_ranks(of) for of in zip(*steps, strict=True)]
 
 
 def _any_rank(flag: bool, run: Run) -> bool:

@@ -83,9 +83,13 @@ class Optimisers:
         return [optimiser.state_dict() for optimiser in self.all]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """What the optimisers remember of the steps taken; rates and the like stay this config's."""
         try:
             for optimiser, state in zip(self.all, states, strict=True):
+                own = [{name: value for name, value in group.items() if name != "params"} for group in optimiser.param_groups]
                 optimiser.load_state_dict(state)
+                for group, facts in zip(optimiser.param_groups, own, strict=True):
+                    group.update(facts)
         except ValueError as error:
             raise ValueError(
                 f"the checkpoint's optimisers divide the parameters otherwise than this version does ({error}); --fresh trains anew, "

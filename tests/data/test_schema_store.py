@@ -13,10 +13,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from gaitlab.data import frame_map
 from gaitlab.data.coding import decode, decode_rows, encode, is_binary
 from gaitlab.data.ingest import ingest
 from gaitlab.data.source import SourceConfig, Walk
 from gaitlab.data.store import Store
+from gaitlab.home import write_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,9 +180,38 @@ def test_a_damaged_shard_is_named(store: Store, damage: object, why: str) -> Non
         store.frames("silhouette")
     assert "\n" not in str(caught.value)
     assert not any(path.is_dir() for path in store.root.parent.glob("cache/*/*")), "no half-built map is left"
-    if damage is not _flip:
-        with pytest.raises(ValueError, match="is corrupt"):
-            _ = Store(store.root).index
+    with pytest.raises(ValueError, match="is corrupt"):
+        _ = Store(store.root).index
+
+
+def test_no_bit_of_a_shard_changes_a_label_silently(store: Store) -> None:
+    """Also where the labels have been verified before, and in the columns that no frame is in."""
+    before = store.index
+    path = store.root / "part-00001.parquet"
+    content = path.read_bytes()
+    place = np.random.default_rng(0).integers(0, len(content), 60)
+    for byte in [*place, *range(len(content) - 400, len(content), 13)]:
+        damaged = bytearray(content)
+        damaged[byte] ^= 1 << int(byte) % 8
+        path.write_bytes(damaged)
+        try:
+            assert Store(store.root, cache=store._cache).index.equals(before), "a label was read that is not the walk's"
+        except ValueError as error:
+            assert "part-00001.parquet is corrupt" in str(error)  # noqa: PT017  (either is right)
+    path.write_bytes(content)
+    assert Store(store.root, cache=store._cache).index.equals(before)
+
+
+def test_a_manifest_of_other_walks_is_found_out(store: Store) -> None:
+    _ = store.index
+    file = store.root / "_manifest.json"
+    written = file.read_text()
+    file.write_text(written.replace(store.hash, store.hash[::-1]))
+    with pytest.raises(ValueError, match=r"_manifest.json is damaged \(its content is not what was written\); ingest"):
+        Store(store.root)
+    write_plain(file, store.manifest | {"hash": store.hash[::-1]})  # or one of before, which has no checksum
+    with pytest.raises(ValueError, match=r"_manifest.json is damaged \(its hash is of other walks\); ingest"):
+        _ = Store(store.root, cache=store._cache).index
 
 
 def test_what_is_no_folder_of_shards(store: Store, tmp_path: Path) -> None:
@@ -231,3 +262,38 @@ def test_a_damaged_memory_map_is_named(store: Store, tmp_path: Path, file: str) 
     path.unlink()
     with pytest.raises(ValueError, match="delete that folder"):
         store.frames("silhouette")
+
+
+def test_each_block_of_a_memory_map_is_verified_before_its_first_use(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the right size is not of the right content: one bit, or zeros, or the offsets of other walks."""
+    monkeypatch.setattr(frame_map, "BLOCK", 100)  # three frames of 30 bytes
+    frames = store.frames("silhouette")
+    want, folder = np.asarray(frames.data).copy(), tmp_path / "cache" / store.hash / "silhouette"
+    assert len(np.load(folder / "sums.npy")) == -(-len(want) // 3)
+    whole = (folder / "data.bin").read_bytes()
+    flipped = bytearray(whole)
+    flipped[30 * 7] ^= 16  # row 7, in the third block
+    (folder / "data.bin").write_bytes(flipped)
+    frames = store.frames("silhouette")
+    assert np.array_equal(np.take(frames.data, np.array([[0, 5], [9, -1]]), axis=0), want[[[0, 5], [9, -1]]])
+    assert np.array_equal(frames.data[2:6], want[2:6])
+    for ask in (lambda: np.take(frames.data, np.array([6, 1]), axis=0), lambda: frames.data[5:7], lambda: np.asarray(frames.data)):
+        with pytest.raises(ValueError, match=r"silhouette is damaged \(block 2 of data.bin .*delete that folder and it is built again"):
+            ask()
+    (folder / "data.bin").write_bytes(bytes(len(whole)))
+    with pytest.raises(ValueError, match=r"block 0 of data\.bin is not what was written"):
+        store.frames("silhouette").walk(0)
+    (folder / "data.bin").write_bytes(whole)
+    offsets = np.load(folder / "offsets.npy")
+    np.save(folder / "offsets.npy", np.r_[0, offsets[1:-1][::-1], offsets[-1]])
+    with pytest.raises(ValueError, match="its content is not what was written"):
+        store.frames("silhouette")
+
+
+def test_a_map_of_before_has_no_checksums_and_is_built_again(store: Store, tmp_path: Path) -> None:
+    want = np.asarray(store.frames("silhouette").data).copy()
+    folder = tmp_path / "cache" / store.hash / "silhouette"
+    (folder / "sums.npy").unlink()
+    (folder / "data.bin").write_bytes(bytes((folder / "data.bin").stat().st_size))
+    assert np.array_equal(store.frames("silhouette").data, want)
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["silhouette", "silhouette.lock"]

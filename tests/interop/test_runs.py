@@ -1,6 +1,5 @@
 """OpenGait checkpoints: opened, tested, continued, given back."""
 
-import json
 import os
 import pickle
 import subprocess
@@ -15,7 +14,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from gaitlab.config import from_dict, override
+from gaitlab.config import override
 from gaitlab.data.ingest import ingest
 from gaitlab.data.shards import DataConfig, open_data
 from gaitlab.data.sources.opengait import OpenGaitSource
@@ -25,6 +24,7 @@ from gaitlab.interop.opengait import export_state, load_checkpoint, open_run, re
 from gaitlab.method import Method
 from gaitlab.rng import Rng
 from gaitlab.runs import checkpoint
+from gaitlab.runs.folder import read_config
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training.batches import make_feed
 from gaitlab.training.benchmark import report
@@ -216,7 +216,7 @@ def test_without_shards_it_can_be_tested_but_not_continued(shards: Path, tmp_pat
     here = LocalRun(lambda: tmp_path / "run", device=CPU)
     summary = retest(tmp_path / "run", here, NoTracker(), data=DataConfig(root=str(shards)), protocols=("casia-b",))
     assert 0 <= summary.headline <= 100
-    assert from_dict(json.loads((tmp_path / "run" / "experiment.json").read_text()), Experiment) == run.experiment
+    assert read_config(tmp_path / "run") == run.experiment
     with pytest.raises(ValueError, match="holds a run already; name another --out"):
         write_run(run, tmp_path / "run")
 

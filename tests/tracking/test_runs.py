@@ -5,6 +5,8 @@ import json
 import math
 import multiprocessing
 import os
+import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.figure
+import optuna
 import pandas as pd
 import pytest
 from filelock import FileLock
@@ -22,9 +25,13 @@ from gaitlab.config import fingerprint, from_dict
 from gaitlab.data.shards import DataConfig
 from gaitlab.experiment import Experiment, OptimConfig
 from gaitlab.method import MethodConfig
+from gaitlab.runs import claim
+from gaitlab.runs.folder import run_folder
+from gaitlab.sweeps.study import default_storage
 from gaitlab.tracking import mlflow_store, provenance
 from gaitlab.tracking.runs import MlflowTracker, NoTracker
 from tests.processes import SERVER, Started
+from tests.tracking.servers import migrated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,3 +267,85 @@ def test_git_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAITLAB_COMMIT", "abc")
     assert provenance.commit.__wrapped__() == "abc"
     assert os.cpu_count() is None or int(provenance.hardware()["cores"]) <= (os.cpu_count() or 1)
+
+
+def test_a_new_run_has_a_folder_at_once_and_the_stores_id_as_soon_as_it_answers(store: str) -> None:
+    told: list[tuple[str, str, str]] = []
+
+    def tell(what: str, run: str) -> None:
+        told.append((what, run, (run_folder(run) / "kept").read_text() if what != "begins" else ""))
+
+    def begins(run: str) -> None:
+        (run_folder(run) / "kept").write_text("it")
+        tell("begins", run)
+
+    with FileLock(f"{mlflow_store.database_file(store)}.lock"):
+        tracker = MlflowTracker.start(
+            EXPERIMENT, data_hash="d4ta", token="t0ken", system_metrics=False,
+            begins=begins, renamed=lambda run: tell("renamed", run), known=lambda run: tell("known", run),
+        )  # fmt: skip
+        assert told == [("begins", "offline-t0ken", "")]
+        assert not claim.dead(run_folder("offline-t0ken"))
+    with tracker:
+        run = tracker.run_id
+        assert not claim.dead(run_folder(run))
+    assert told[1:] == [("renamed", run, "it"), ("known", run, "it")]
+    assert mlflow_store.open_store(store).get_run(run).info.status == "FINISHED"
+    assert not run_folder("offline-t0ken").exists()
+
+
+def test_one_that_is_killed_before_the_store_answers_is_the_same_run_again(store: str) -> None:
+    first = MlflowTracker.start(EXPERIMENT, data_hash="d4ta", token="kill3d", uri="", system_metrics=False, begins=lambda run: None)
+    (run_folder(first.run_id) / "record.json").unlink()  # so far it had not come
+    first._delivery.spool.clear_points()
+    shutil.rmtree(first._delivery.spool.folder)
+    client = mlflow_store.open_store(store)
+    with start(run_id="offline-kill3d") as tracker:
+        tracker.log(1, {"loss": 1.0})
+        assert tracker.run_id == "offline-kill3d"
+    found = mlflow_store.find_run(client, "offline-kill3d")
+    assert found is not None
+    assert (found.info.status, found.data.metrics["loss"]) == ("FINISHED", 1.0)
+    assert (run_folder("offline-kill3d") / "record.json").exists()
+
+
+def test_running_runs_of_dead_processes_are_closed_by_the_next_start(store: str) -> None:
+    client = mlflow_store.open_store(store)
+    with start() as other:  # there is an experiment
+        pass
+    family = client.get_run(other.run_id).info.experiment_id
+    lost, abroad, alive = (client.create_run(family).info.run_id for _ in range(3))
+    for run in (lost, alive):
+        run_folder(run).mkdir(parents=True)
+        (run_folder(run) / claim.LOCK).touch()
+    (run_folder(lost) / "step").touch()
+    os.utime(run_folder(lost) / "step", (2e9, 2e9))
+    held = claim.join(run_folder(alive), "")
+    assert held is not None
+    with start() as tracker:
+        tracker.flush()
+        assert client.get_run(tracker.run_id).info.status == "RUNNING"
+    states = {run: client.get_run(run).info for run in (lost, abroad, alive)}
+    assert [info.status for info in states.values()] == ["KILLED", "RUNNING", "RUNNING"]
+    assert states[lost].end_time == 2_000_000_000_000, "the last trace in its folder"
+    held.close()
+
+
+def test_any_name_of_a_home_is_a_path_and_lines_are_for_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`?` begins no options, `%20` is no space, and the line that opens the store is copied as it is."""
+    home = tmp_path / "it's %20 a?b#ü"
+    home.mkdir()
+    monkeypatch.setenv("GAITLAB_HOME", str(home))
+    uri = mlflow_store.default_uri()
+    assert mlflow_store.database_file(uri) == home / "mlflow.db"
+    assert mlflow_store.absolute(uri) == uri
+    assert mlflow_store.absolute("sqlite:///~/x.db?timeout=9") == f"sqlite:///{Path.home() / 'x.db'}?timeout=9"
+    migrated(home / "mlflow.db")
+    with MlflowTracker.start(EXPERIMENT, data_hash="d4ta", system_metrics=False) as tracker:
+        tracker.text("it.txt", "it")
+        tracker.log(1, {"loss": 1.0})
+    assert (home / "mlartifacts" / tracker.run_id / "artifacts" / "it.txt").read_text() == "it"
+    assert shlex.split(tracker.how_to_open().splitlines()[0])[1:4] == ["server", "--backend-store-uri", uri]
+    assert optuna.create_study(study_name="s", storage=default_storage()).trials == []
+    assert {"mlflow.db", "sweeps.db"} <= {path.name for path in home.iterdir()}
+    assert not [path for path in tmp_path.iterdir() if path != home and any(path.iterdir())], "MLflow makes an empty folder there"

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ from gaitlab.data.store import Store
 from gaitlab.experiment import Experiment
 from gaitlab.method import Method
 from gaitlab.runs import checkpoint
+from gaitlab.runs.folder import read_outcome
 from gaitlab.tracking.runs import NoTracker
 from gaitlab.training.batches import make_feed
 from gaitlab.training.fit import retest
 from gaitlab.training.interrupt import Interrupted
 from gaitlab.training.loop import train
+from gaitlab.training.optim import rate_factor
 from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 from gaitlab.types import Losses
@@ -84,17 +87,18 @@ def test_kill_9_and_resume_is_bit_identical(tiny_store: Store, tmp_path: Path) -
     assert output.split("tiny on ")[1] == again.split("tiny on ")[1], "the tables differ"
 
 
+class Stops(NoTracker):
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        if step in (4, 8):
+            os.kill(os.getpid(), signal.SIGINT if step == 4 else signal.SIGHUP)
+            time.sleep(0.01)
+
+
 def test_a_signal_saves_and_the_rest_is_the_same_run(tiny_store: Store, tmp_path: Path) -> None:
     """Ctrl-C, and after that a terminal that is closed."""
     tiny = experiment(TINY)
     whole = LocalRun(lambda: tmp_path / "whole")
     fit(tiny, whole, NoTracker())
-
-    class Stops(NoTracker):
-        def log(self, step: int, metrics: object) -> None:
-            if step in (4, 8):
-                os.kill(os.getpid(), signal.SIGINT if step == 4 else signal.SIGHUP)
-                time.sleep(0.01)
 
     stopped = LocalRun(lambda: tmp_path / "stopped")
     with pytest.raises(Interrupted):
@@ -110,8 +114,50 @@ def test_resuming_another_config_names_the_fields(tiny_store: Store, tmp_path: P
     tiny = override(experiment(TINY), {"train.steps": 4})
     run = LocalRun(lambda: tmp_path)
     fit(tiny, run, NoTracker())
-    with pytest.raises(ValueError, match=r"optim\.lr: 0\.05 -> 0\.5"):
-        fit(override(tiny, {"optim.lr": 0.5}), run, NoTracker(), resume=True)
+    with pytest.raises(ValueError, match=r"optim\.name: sgd -> adam"):
+        fit(override(tiny, {"optim.name": "adam", "optim.lr": 0.5}), run, NoTracker(), resume=True)
+
+
+def test_it_goes_on_at_another_rate_from_a_step_on_and_its_figures_say_so(tiny_store: Store, tmp_path: Path) -> None:
+    tiny, run = experiment(TINY), LocalRun(lambda: tmp_path)
+    with pytest.raises(Interrupted):
+        fit(tiny, run, Stops())
+    slower = override(tiny, {"optim.lr": 0.005, "optim.clip_norm": 10.0, "optim.momentum": 0.5})
+    rates: dict[int, float] = {}
+
+    class Notes(NoTracker):
+        def log(self, step: int, metrics: Mapping[str, float]) -> None:
+            rates[step] = metrics["lr"]
+
+    outcome = fit(slower, run, Notes(), resume=True)
+    said = "from step 4 on: optim.clip_norm: 50.0 -> 10.0, optim.lr: 0.05 -> 0.005, optim.momentum: 0.9 -> 0.5"
+    assert outcome.changes == (said,)
+    assert said in outcome.text()
+    assert read_outcome(tmp_path).changes == (said,)  # type: ignore[union-attr]
+    assert retest(tmp_path, run, NoTracker(), data=None, protocols=()).changes == (said,)
+    assert rates == {
+        8: pytest.approx(0.005 * rate_factor(slower.optim, 7, 12)),
+        12: pytest.approx(0.005 * rate_factor(slower.optim, 11, 12)),
+    }
+    (group,) = run.load()["optimisers"][0]["param_groups"][:1]  # type: ignore[index]
+    assert (group["base_lr"], group["momentum"]) == (0.005, 0.5)
+
+
+def test_a_point_of_a_curve_is_the_mean_of_all_its_steps_also_after_a_resume(tiny_store: Store, tmp_path: Path) -> None:
+    """Checkpoints lie between the points."""
+    tiny = override(experiment(TINY, 10), {"train.log_every": 5, "benchmarks": ()})
+    curves: dict[int, float] = {}
+
+    class Notes(NoTracker):
+        def log(self, step: int, metrics: Mapping[str, float]) -> None:
+            assert curves.setdefault(step, metrics["loss"]) == metrics["loss"]
+
+    run = LocalRun(lambda: tmp_path, keep=9)
+    fit(tiny, run, Notes())
+    for step in (8, 10):
+        checkpoint.step_path(tmp_path, step).unlink()
+    fit(tiny, run, Notes(), resume=True)
+    assert set(curves) == {5, 10}
 
 
 class Sometimes(Method):
@@ -132,7 +178,7 @@ class Sometimes(Method):
 
 
 def trial(tiny: Experiment, store: Store, folder: Path, bad: set[int]) -> Method:
-    run = LocalRun(lambda: folder)
+    run = LocalRun(lambda: folder, keep=9)
     feed = make_feed(tiny, store, run)
     return train(tiny, Sometimes(tiny.method.build(len(feed.subjects)), bad), feed, run, NoTracker(), data_hash=store.hash)
 
@@ -144,9 +190,24 @@ def test_bad_steps_are_skipped_and_leave_no_trace(tiny_store: Store, tmp_path: P
 
 
 def test_too_many_bad_steps_end_the_run_with_advice(tiny_store: Store, tmp_path: Path) -> None:
-    tiny = override(experiment(TINY), {"train.max_bad_steps": 3})
-    with pytest.raises(FloatingPointError, match=r"--optim\.lr"):
-        trial(tiny, tiny_store, tmp_path, bad=set(range(2, 12)))
+    tiny = override(experiment(TINY), {"train.max_bad_steps": 3, "train.checkpoint_every": 2})
+    with pytest.raises(
+        FloatingPointError, match=r"no checkpoint from before; begin anew with a lower rate \(--optim\.lr 0\.005 --optim\.warmup"
+    ):
+        trial(tiny, tiny_store, tmp_path / "at-once", bad=set(range(1, 12)))
+    assert not checkpoint.found(tmp_path / "at-once"), "what may have diverged was saved"
+    folder = tmp_path / "later"
+    with pytest.raises(
+        FloatingPointError, match=r"of step 4 is from before; go on .* \(--resume later --optim\.lr 0\.005\), or begin anew"
+    ):
+        trial(tiny, tiny_store, folder, bad=set(range(5, 12)))
+    assert list(checkpoint.found(folder)) == [2, 4]
+    with pytest.raises(
+        FloatingPointError, match=rf"delete {tmp_path / 'just'}/step-00000004\.pt, .*the checkpoint of step 2 is from before"
+    ):
+        trial(tiny, tiny_store, tmp_path / "just", bad=set(range(4, 12)))
+    trial(tiny, tiny_store, tmp_path / "passing", bad={7})
+    assert list(checkpoint.found(tmp_path / "passing")) == [2, 4, 6, 9, 10, 12], "instead of step 8 the next good one"
 
 
 def test_best_checkpoint_is_what_is_tested(tiny_store: Store, tmp_path: Path) -> None:
