@@ -364,8 +364,8 @@ def test_another_rate_makes_it_a_run_of_neither_config(tiny_store: Store, tmp_pa
     outcome = local(slower, resume=cut.seen, tracking=False)
     (step,) = {int(line.split()[2]) for line in outcome.changes}
     assert outcome.changes == (f"from step {step} on: optim.lr: {first.optim.lr} -> {slower.optim.lr}",)
-    for each in (first, slower):
-        assert look_up(identity(each).key).run == ""
+    for of_config in (first, slower):
+        assert look_up(identity(of_config).key).run == ""
     of = identity_of(cut.seen)
     assert of is not None
     assert of.config.startswith(f"{identity(first).config}, then ")
