@@ -155,11 +155,11 @@ def close_dead(client: "MlflowClient", experiment: str) -> None:
     """Mark runs as killed that are running by the store, and in whose folder, which is here, nobody works; as of their last trace there."""
     from mlflow.entities import RunStatus
 
-    running = f"attributes.status = '{RunStatus.to_string(RunStatus.RUNNING)}'"
-    for run in client.search_runs([experiment], running, max_results=1000):
+    running = RunStatus.to_string(RunStatus.RUNNING)
+    for run in client.search_runs([experiment], f"attributes.status = '{running}'", max_results=1000):
         for name in (run.info.run_id, f"{OFFLINE}{run.data.tags.get(START)}"):
             folder = run_folder(name)
-            if claim.dead(folder):
+            if claim.dead(folder) and client.get_run(run.info.run_id).info.status == running:  # it may have ended since it was found
                 last = max(path.stat().st_mtime for path in folder.rglob("*"))
                 client.set_terminated(run.info.run_id, "KILLED", int(1000 * last))
 

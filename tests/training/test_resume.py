@@ -104,8 +104,10 @@ def test_a_signal_saves_and_the_rest_is_the_same_run(tiny_store: Store, tmp_path
     with pytest.raises(Interrupted):
         fit(tiny, stopped, Stops())
     assert list(checkpoint.found(tmp_path / "stopped")) == [4]
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup's, and then it would not be heeded
     with pytest.raises(Interrupted, match="stopped after step 8"):
         fit(tiny, stopped, Stops(), resume=True)
+    signal.signal(signal.SIGHUP, ignored)
     fit(tiny, stopped, NoTracker(), resume=True)
     assert_same(whole.load(), stopped.load())  # type: ignore[arg-type]
 
