@@ -383,6 +383,10 @@ def test_a_pickle_never_takes_more_memory_than_its_bytes(tmp_path: Path) -> None
     (tmp_path / "b.pkl").write_bytes(pickle.dumps([np.zeros((2**20, 64), np.uint8)] * 33, 4))
     with pytest.raises(ValueError, match="names more than 2 GB of frames"):
         read_array(tmp_path / "b.pkl")
+    place = tmp_path / "place.pkl"
+    place.write_bytes(b"\x80\x04K\x01r\xff\xff\xff\x7fN.")  # remembered as object number 2,147,483,647
+    with pytest.raises(ValueError, match="holds a NoneType"):
+        read_array(place)
 
 
 def test_every_cut_of_a_pickle_is_one_clear_error(tmp_path: Path) -> None:

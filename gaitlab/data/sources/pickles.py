@@ -80,7 +80,7 @@ for _core in ("numpy.core", "numpy._core"):
     _ADMITTED[f"{_core}.numeric", "_frombuffer"] = _frombuffer
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+class _ArrayUnpickler(pickle._Unpickler):  # Python's own: C's takes room for whatever number an object is given
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ADMITTED:
             raise _Refused(f"refused, the pickle asks for {ascii(f'{module}.{name}')[1:-1]:.80}; only numpy arrays are read")
