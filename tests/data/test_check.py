@@ -12,7 +12,7 @@ from gaitlab.data.check import check
 from gaitlab.data.ingest import ingest
 from gaitlab.data.sources.opengait import OpenGaitSource
 from gaitlab.data.store import Store
-from tests.data.test_opengait import casia, partition, put, silhouettes
+from tests.data.raw import casia, partition, put, silhouettes
 from tests.processes import pipeline
 
 
