@@ -31,7 +31,7 @@ def startup(repeats: int = 3) -> Iterator[dict[str, object]]:
 
 def first_step(pipeline: str, env: dict[str, str]) -> float:
     """Seconds until the line of the first step is printed."""
-    command = [sys.executable, "-u", str(ROOT / "pipelines" / pipeline), "demo", *_TINY]
+    command = [sys.executable, "-u", str(ROOT / "pipelines" / pipeline), "demo", "--fresh", *_TINY]
     start = time.perf_counter()
     with subprocess.Popen(command, env=env, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
