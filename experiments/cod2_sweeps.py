@@ -163,10 +163,12 @@ LONGER = replace(
 
 
 def _searched(base: Experiment) -> Experiment:
-    """Looked at four times; none is stopped in its first half, when whatever is nearest to the baseline is ahead."""
+    """Looked at four times."""
     return replace(base, train=replace(base.train, evaluate_every=100))
 
 
+_LATE: dict[str, Any] = {"stopper": "asha", "grace": 200}
+"""No trial is stopped in its first half, when whatever is nearest to the baseline is ahead."""
 SEARCH_BASELINE = Sweep(
     name="cod2-search-baseline",
     title="The baseline's rate, decay, margin, flips and rotations",
@@ -178,16 +180,14 @@ SEARCH_BASELINE = Sweep(
         "method.clip.augment.flip": Choice((0.0, 0.5)),
         "method.clip.augment.rotate": Choice((0.0, 0.3)),
     },
-    stopper="asha",
-    grace=200,
+    **_LATE,
     seeds=(10,),
 )
 SEARCH = Sweep(
     name="cod2-search",
     title="What the paper leaves open: weights of the losses, share of clean frames, noise steps, norm of the phase",
     base=_searched(COD2_MINI),
-    stopper="asha",
-    grace=200,
+    **_LATE,
     space={
         "method.generated_weight": Choice((0.1, 0.3, 1.0)),
         "method.rebuilt_weight": Choice((0.0, 0.1, 1.0)),

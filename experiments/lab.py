@@ -45,8 +45,7 @@ GAITBASE_LAB = Experiment(
     validation="walkers-lab@validation",
 )
 
-
-ALL = {experiment.name: experiment for experiment in (GAITBASE_LAB,)}
+ALL = {GAITBASE_LAB.name: GAITBASE_LAB}
 
 _CHANGES: dict[str, Mapping[str, Any]] = {
     "AdamW, 4e-3": {"optim.name": "adamw", "optim.lr": 4e-3},

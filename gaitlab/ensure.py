@@ -4,7 +4,7 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -21,7 +21,7 @@ from gaitlab.tracking.origins import of_commit
 from gaitlab.tracking.runs import MlflowTracker, NoTracker
 from gaitlab.training.fit import fit
 from gaitlab.training.interrupt import Interrupted
-from gaitlab.training.ready import Ready, foresee, prepare
+from gaitlab.training.ready import Ready, foresee, made
 from gaitlab.training.run import LocalRun, TorchrunRun, agreed, processes, under_torchrun
 from gaitlab.training.trained import sources
 from gaitlab.training.transfer import check_transfers
@@ -68,11 +68,7 @@ def ensure(
     check_transfers(experiment, resume)
     others = _going_on(resume, experiment) if resume else []
     below = experiment.all_below if resume is None else []
-    for each in (*below, experiment):
-        foresee(each, launcher.processes(each), resume=resume is not None)
-    for each in below:
-        prepare(each, launcher.processes(each), ingest=launcher.ingest)
-    ready = prepare(experiment, launcher.processes(experiment), resume=resume is not None, ingest=launcher.ingest)
+    ready = _prepared([*below, experiment], launcher, resume=resume is not None)
     of = (resume and identity_of(resume)) or identity(experiment)
     if key not in (None, of.key):
         raise ValueError(f"{experiment.name}: code or data are not what they were when the sweep began; give its command again")
@@ -106,9 +102,9 @@ def ensure(
         if not rank():
             if resume is not None:
                 claimed(resume)
-            if resume is not None and others:
-                part_ways(resume, of, experiment)
-                keep_config(experiment, run_folder(resume), again=True)
+                if others:
+                    part_ways(resume, of, experiment)
+                    keep_config(experiment, run_folder(resume), again=True)
             tracker = MlflowTracker.start(
                 experiment, data_hash=ready.training.hash, run_id=resume, token=entry.token, parent=parent,
                 tags={**tags, "changed": "; ".join(others)} if others else tags,
@@ -132,6 +128,12 @@ def ensure(
     if isinstance(tracker, MlflowTracker) and parent is None:
         say(f"\n{'look at the run' if tracker.uri else 'bring it into MLflow'} with: {tracker.how_to_open()}")
     return summary
+
+
+def _prepared(experiments: Sequence[Experiment], launcher: Launcher, *, resume: bool) -> Ready:
+    """The last of the experiments; the data of all are made, after all have been asked what can be known before."""
+    foreseen = [foresee(each, launcher.processes(each), resume=resume) for each in experiments]
+    return [made(each, launcher.processes(each.experiment), resume=resume, ingest=launcher.ingest) for each in foreseen][-1]
 
 
 def _going_on(run: str, experiment: Experiment) -> list[str]:

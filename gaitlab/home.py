@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SUM = "sum"
 """Key of a file of ours that holds the checksum of all its other keys."""
@@ -46,14 +46,19 @@ def write_whole(path: Path, text: str) -> None:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            to_disk(file)
             file.close()
             os.chmod(file.name, 0o644)
             os.replace(file.name, path)
         except BaseException:
             os.unlink(file.name)
             raise
+
+
+def to_disk(file: IO[Any]) -> None:
+    """What was written to the open file is on the disk, and not only on its way."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def write_plain(path: Path, plain: Mapping[str, Any]) -> None:

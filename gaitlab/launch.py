@@ -25,7 +25,7 @@ from gaitlab.sweeps.sweep import Sweep, experiments, of_row
 from gaitlab.sweeps.trials import Job, Trials
 from gaitlab.sweeps.winner import register_winner
 from gaitlab.tracking.runs import MlflowTracker
-from gaitlab.training.ready import foresee, prepare
+from gaitlab.training.ready import foresee, made
 from gaitlab.training.transfer import check_transfers
 from gaitlab.within import Within
 
@@ -86,11 +86,13 @@ def run_sweep(
 
         tags["ray_job"] = start_ray()
         ingest, places = ray_map, concurrency or room(sweep.base.scale)
-    everything = [each for of in planned for each in (*of.all_below, of)]
-    for experiment in everything:
-        foresee(experiment, 1 if here else experiment.scale.workers)
-    for experiment in everything:
-        prepare(experiment, 1 if here else experiment.scale.workers, ingest=ingest)
+
+    def workers(experiment: Experiment) -> int:
+        return 1 if here else experiment.scale.workers
+
+    foreseen = (foresee(each, workers(each)) for of in planned for each in (*of.all_below, of))
+    for each in [ready for ready in foreseen if ready.planned]:  # the others and their indices are let go of
+        made(each, workers(each.experiment), ingest=ingest)
     study = Study.open(sweep, storage)
     content = None
     try:

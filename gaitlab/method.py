@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from gaitlab.config import Config
@@ -109,3 +110,8 @@ class MethodConfig(Config):
     def build(self, subjects: int) -> Method:
         """A freshly initialised method for `subjects` training identities."""
         raise NotImplementedError
+
+    def blueprint(self, subjects: int) -> Method:
+        """What `build` makes, without memory for its tensors: its parts and shapes only."""
+        with torch.device("meta"):
+            return self.build(subjects)

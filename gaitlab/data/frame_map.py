@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from gaitlab.data.coding import row_bytes
-from gaitlab.home import read_plain, write_plain
+from gaitlab.home import read_plain, to_disk, write_plain
 
 BLOCK = 2**16
 """Bytes that are verified at a time, to the next whole frame."""
@@ -98,12 +98,12 @@ def build(folder: Path, walks: Iterable[np.ndarray], shape: tuple[int, int, int]
                 if len(rows):
                     out.write(rows.data.cast("B"))
             sums = np.array(out.end(), np.uint32)
-            _to_disk(file)
+            to_disk(file)
         offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         for name, array in (("offsets.npy", offsets), ("sums.npy", sums)):
             with open(partial / name, "wb") as file:
                 np.save(file, array)
-                _to_disk(file)
+                to_disk(file)
         facts = {"shape": shape, "packed": packed, "frames": sum(counts), "offsets": _crc(offsets), "sums": _crc(sums)}
         write_plain(partial / "meta.json", facts)
         if folder.exists():
@@ -155,11 +155,6 @@ class _Summed:
 
 def _crc(array: np.ndarray) -> int:
     return zlib.crc32(array.tobytes())
-
-
-def _to_disk(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _damaged(folder: Path, why: str) -> str:

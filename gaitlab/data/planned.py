@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from gaitlab.data.schema import LABELS
 from gaitlab.data.source import SourceConfig
 from gaitlab.data.store import FrameMap, Store
 from gaitlab.data.writing import checked_frames
@@ -34,9 +35,8 @@ class PlannedStore(Store):
                 for m, frames in first.items()
             },
         }
-        columns = ("key", "subject", "session", "conditions", "view", "take", "split", "role", "source")
-        self._index = pd.DataFrame({name: [getattr(walk, name) for walk in walks] for name in columns})
-        self._index["dataset"] = source.name
+        told = {name: [getattr(walk, name) for walk in walks] for name in LABELS if name != "dataset"}
+        self._index = pd.DataFrame({**told, "dataset": source.name})
         for m, frames in first.items():
             self._index[f"{m}_frames"] = len(frames)
 

@@ -39,6 +39,8 @@ WALK = pa.schema(
         ("checksum", pa.string()),
     ]
 )
+LABELS = tuple(name for name in WALK.names if name != "checksum")
+"""Columns of an index that say what a walk is."""
 SPLITS = ("train", "validation", "test")
 ROLES = ("", "probe", "gallery")
 

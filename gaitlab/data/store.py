@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from gaitlab.data.coding import Shape, decode_rows, row_bytes
 from gaitlab.data.frame_map import FrameMap, build, is_map, open_map
-from gaitlab.data.schema import MANIFEST, WALK, data_hash, read_manifest
+from gaitlab.data.schema import LABELS, MANIFEST, data_hash, read_manifest
 from gaitlab.home import cache as node_cache
 from gaitlab.home import write_whole
 
@@ -58,14 +58,18 @@ class Store:
     @cached_property
     def index(self) -> pd.DataFrame:
         """Read from the shards' small columns, and verified; no pixels are decoded."""
-        names = [name for name in WALK.names if name != "checksum"] + [f"{m}_frames" for m in self.modalities]
-        table = self._labels(names)
+        table = self._labels([*LABELS, *(f"{m}_frames" for m in self.modalities)])
         self._verify(table)
         frame = table.to_pandas()
         frame["conditions"] = [tuple(conditions) for conditions in frame["conditions"]]
         if len(frame) != self.manifest["walks"]:
             raise ValueError(f"{self.root} holds {len(frame)} walks, its manifest says {self.manifest['walks']}; ingest it again")
         return frame
+
+    @property
+    def _on_node(self) -> Path:
+        """Folder of what this node keeps of the data set."""
+        return (self._cache or node_cache()) / self.hash
 
     def _labels(self, names: Sequence[str]) -> pa.Table:
         """Columns of all walks."""
@@ -89,7 +93,7 @@ class Store:
         known = None
         with contextlib.suppress(OSError):  # a cache that cannot be written keeps nothing
             manifest = hashlib.sha256((self.root / MANIFEST).read_bytes()).hexdigest()
-            known = (self._cache or node_cache()) / self.hash / f"labels-{manifest[:16]}.sha256"
+            known = self._on_node / f"labels-{manifest[:16]}.sha256"
             if known.read_text() == now:
                 return
         for shard in self.manifest["shards"]:
@@ -104,7 +108,7 @@ class Store:
     def map_bytes(self, modality: str) -> int:
         """That the memory map of a modality will take on this node; 0 where it is there."""
         facts = self.manifest["modalities"][modality]
-        there = bool(self.hash) and is_map((self._cache or node_cache()) / self.hash / modality)
+        there = bool(self.hash) and is_map(self._on_node / modality)
         return 0 if there else int(facts["frames"]) * row_bytes(tuple(facts["shape"]), facts["packed"])
 
     def frames(self, modality: str) -> FrameMap:
@@ -113,7 +117,7 @@ class Store:
             raise ValueError(f"{self.root.name} has no {modality!r}; it has {', '.join(self.modalities)}")
         facts = self.manifest["modalities"][modality]
         shape, packed = tuple(facts["shape"]), facts["packed"]
-        cache = (self._cache or node_cache()) / self.hash
+        cache = self._on_node
         folder = cache / modality
         if not is_map(folder):
             cache.mkdir(parents=True, exist_ok=True)

@@ -119,14 +119,12 @@ def note_run(of: Identity, run: str, parent: str = "") -> None:
     write_plain(run_folder(run) / IDENTITY, asdict(of))
 
 
-def part_ways(run: str, of: Identity, now: Experiment) -> Identity:
+def part_ways(run: str, of: Identity, now: Experiment) -> None:
     """The run goes on with another config: it is no longer what it was of, so that this is trained anew when it is asked for, nor what
-    is asked for by the new config. What it is of now."""
-    other = replace(of, config=f"{of.config}, then {fingerprint(now)}")
-    note_run(other, run)
+    is asked for by the new config."""
+    note_run(replace(of, config=f"{of.config}, then {fingerprint(now)}"), run)
     if look_up(of.key).run == run:
         _write(Entry(of.key))
-    return other
 
 
 def identity_of(run: str) -> Identity | None:

@@ -21,6 +21,7 @@ from torch import nn
 
 from gaitlab.config import from_dict
 from gaitlab.experiment import Experiment
+from gaitlab.home import to_disk
 from gaitlab.runs.changes import changed
 
 FORMAT = 1
@@ -33,8 +34,7 @@ def write(path: Path, state: dict[str, Any]) -> None:
     try:
         with partial.open("wb") as file:
             torch.save(state | {"format": FORMAT}, file)
-            file.flush()
-            os.fsync(file.fileno())
+            to_disk(file)
         partial.replace(path)
     except RuntimeError as error:  # torch's zip writer turns a full disk into a RuntimeError
         raise OSError(f"could not write {path}: {str(error).splitlines()[0]}; is the disk full?") from error

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from gaitlab import __version__
-from gaitlab.home import home, write_plain
+from gaitlab.home import home, to_disk, write_plain
 from gaitlab.runs import checkpoint
 from gaitlab.runs.folder import OUTCOME, has_config, run_folder
 
@@ -190,8 +190,7 @@ class _Parts:
     def close(self) -> None:
         """End the part that is being written."""
         if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            to_disk(self._file)
             self._file.close()
             self.written.append((Path(self._file.name).name, self.size - self._room, self._hash.hexdigest()))
             self._file, self._room = None, 0

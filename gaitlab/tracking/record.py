@@ -1,11 +1,11 @@
 """What a run began with: `record.json` in its folder, for a store that does not have the run yet, and for tables where no store is."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from gaitlab.home import read_plain, write_plain
+from gaitlab.home import as_written, write_plain
 
 RECORD = "record.json"
 
@@ -29,7 +29,7 @@ def keep_record(record: Record, folder: Path) -> None:
 def kept_record(folder: Path) -> Record | None:
     """What `keep_record` put there; None for runs that are older than it. ValueError if it is damaged."""
     path = folder / RECORD
-    return _read(lambda: read_plain(path), path) if path.exists() else None
+    return from_text(path.read_text(encoding="utf-8"), path) if path.exists() else None
 
 
 def as_text(record: Record) -> str:
@@ -38,12 +38,8 @@ def as_text(record: Record) -> str:
 
 def from_text(text: str, path: Path) -> Record:
     """The record that lay at `path`. ValueError if it is none."""
-    return _read(lambda: json.loads(text), path)
-
-
-def _read(plain_of: Callable[[], Any], path: Path) -> Record:
     try:
-        plain = plain_of()
+        plain = as_written(text)
         parent = plain.get("parent")
         record: Record = {"name": str(plain["name"]), "parent": parent and str(parent), "tags": _texts(plain["tags"])}
         if "params" in plain:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from gaitlab.config import from_dict, to_dict
 from gaitlab.data.clips import can_show, stored_modality
 from gaitlab.data.draws import batch_rows
@@ -35,9 +33,9 @@ class Ready:
     validation: AnyProtocol | Literal["loss"] | None
 
     @property
-    def stores(self) -> list[Store]:
-        """All that it needs."""
-        return [*self.training.parts, *(store for store, _ in self.tests)]
+    def planned(self) -> bool:
+        """Whether data of it are to be made yet."""
+        return any(isinstance(store, PlannedStore) for store in (*self.training.parts, *(store for store, _ in self.tests)))
 
 
 def prepare(experiment: Experiment, world: int = 1, *, resume: bool = False, ingest: ShardMap | None = None) -> Ready:
@@ -45,10 +43,17 @@ def prepare(experiment: Experiment, world: int = 1, *, resume: bool = False, ing
 
     ValueError for what would go wrong later and can be known without a pixel; what `foresee` knows, before data are made.
     """
-    foreseen = foresee(experiment, world, resume=resume)
+    return made(foresee(experiment, world, resume=resume), world, resume=resume, ingest=ingest)
+
+
+def made(foreseen: Ready, world: int = 1, *, resume: bool = False, ingest: ShardMap | None = None) -> Ready:
+    """What `foresee` returned, with its data made where they were planned, and then asked anew; arguments are those of `prepare`."""
+    if not foreseen.planned:
+        return foreseen
+    experiment = foreseen.experiment
     for data in experiment.data, *(test.data for test in experiment.benchmarks if test.data):
         open_data(data, run=ingest)
-    return foresee(experiment, world, resume=resume) if any(isinstance(s, PlannedStore) for s in foreseen.stores) else foreseen
+    return foresee(experiment, world, resume=resume)
 
 
 def foresee(experiment: Experiment, world: int = 1, *, resume: bool = False) -> Ready:
@@ -62,8 +67,7 @@ def foresee(experiment: Experiment, world: int = 1, *, resume: bool = False) -> 
     if from_dict(to_dict(experiment), Experiment) != experiment:
         raise ValueError(f"{experiment.name} would not be read again as it is written; let its configs hold plain values and configs only")
     if experiment.train.accumulate > 1:
-        with torch.device("meta"):
-            kind = type(method.build(2))
+        kind = type(method.blueprint(2))
         if kind.encode is Method.encode:
             raise ValueError(f"{kind.__name__} computes its losses from whole batches only: --train.accumulate 1")
     if method.contrasts() and (data.subjects_per_batch if data.draw == "subjects" else experiment.batch_size) < 2:
@@ -95,8 +99,7 @@ def foresee(experiment: Experiment, world: int = 1, *, resume: bool = False) -> 
 
 def _check_room(experiment: Experiment, stores: Sequence[Store]) -> None:
     """ValueError if checkpoints, memory maps or data that are to be made cannot be written, or have no room."""
-    with torch.device("meta"):
-        numbers = sum(p.numel() for p in experiment.method.build(2).parameters())
+    numbers = sum(p.numel() for p in experiment.method.blueprint(2).parameters())
     copies = 2 + (experiment.optim.name in ("adam", "adamw")) + (experiment.optim.ema is not None)  # the optimiser remembers some
     kept = experiment.train.keep + 2  # the best, and the one that is being written
     check_room(home() / "runs", 4 * numbers * copies * kept, f"{experiment.name} keeps {kept} checkpoints, which")

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from gaitlab.experiment import Experiment, Transfer
@@ -41,8 +40,7 @@ def _network(state: Mapping[str, Any], folder: Path, run: Run) -> tuple[Experime
     averaged = {k.removeprefix("module."): v for k, v in (state.get("averaged") or {}).items() if k.startswith("module.")}
     weights, where = averaged or state["method"], f"the checkpoint in {folder}"
     try:
-        with torch.device("meta"):  # a config that somebody else wrote may ask for any size
-            sizes = experiment.method.build(len(state["subjects"])).state_dict()
+        sizes = experiment.method.blueprint(len(state["subjects"])).state_dict()  # somebody else's config may ask for any size
     except (RuntimeError, NotImplementedError) as error:
         raise ValueError(f"the config in {folder} makes no network: {str(error).splitlines()[0][:200]}") from None
     elsewhere = tuple(f"{here}." for transfer in experiment.init if not transfer.lr_ratio for here in transfer.parts.values())

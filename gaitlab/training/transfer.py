@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from gaitlab.data.feed import learners
@@ -38,7 +37,7 @@ def check_transfers(experiment: Experiment, resume: str | None = None) -> None:
             source = _earlier(transfer.of, where)[0]
         else:  # what is frozen of it is checked when it is opened, the rest is in the run's checkpoint
             continue
-        theirs, ours = _shapes_only(source, 2), _shapes_only(experiment, 2)
+        theirs, ours = source.method.blueprint(2), experiment.method.blueprint(2)
         for here in transfer.parts.values() if transfer.lr_ratio else ():
             if isinstance(part_of(ours, here), Frozen):
                 raise ValueError(f"{where}: {here} takes a frozen network: lr_ratio 0, not {transfer.lr_ratio:g}")  # noqa: TRY004
@@ -104,7 +103,7 @@ def _earlier(run: str, where: str) -> tuple[Experiment, list[str]]:
 
 def of_people(experiment: Experiment, part: str = "") -> list[str]:
     """Tensors of a part whose shape depends on the number of training people."""
-    return _unequal(part, *(_shapes_only(experiment, people) for people in (2, 3)))
+    return _unequal(part, *(experiment.method.blueprint(people) for people in (2, 3)))
 
 
 def _of_conditions(experiment: Experiment, part: str) -> list[str]:
@@ -113,7 +112,7 @@ def _of_conditions(experiment: Experiment, part: str) -> list[str]:
     if not targets:
         return []
     more = {field.name: (*targets, "another") for field in fields(method) if getattr(method, field.name) == targets}
-    return _unequal(part, _shapes_only(experiment, 2), _shapes_only(replace(experiment, method=replace(method, **more)), 2))
+    return _unequal(part, method.blueprint(2), replace(method, **more).blueprint(2))
 
 
 def _unequal(part: str, *networks: nn.Module) -> list[str]:
@@ -124,9 +123,3 @@ def _unequal(part: str, *networks: nn.Module) -> list[str]:
         tensors = {} if module is None else module.state_dict()
         shapes.append({f"{part}.{name}" if part else name: tensor.shape for name, tensor in tensors.items()})
     return [name for name, shape in shapes[0].items() if shapes[1][name] != shape]
-
-
-def _shapes_only(experiment: Experiment, people: int) -> nn.Module:
-    """The network without memory."""
-    with torch.device("meta"):
-        return experiment.method.build(people)

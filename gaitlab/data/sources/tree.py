@@ -173,11 +173,11 @@ class TreeSource(SourceConfig):
         """What is named, with ids for testing and validation where the command line asks for them. ids: those with walks, in order."""
         if self.partition and self.test_ids:
             raise ValueError("--test-ids is for data without a partition file; give one or the other")
-        if not 0 <= self.test_ids <= len(ids):
+        if self.test_ids > len(ids):
             raise ValueError(f"--test-ids is {self.test_ids}; there are {len(ids)} ids with walks")
         splits = dict(named.splits) | dict.fromkeys(ids[len(ids) - self.test_ids :], "test")
         train = sorted(subject for subject in ids if splits[subject] == "train")
-        if not 0 <= self.validation <= len(train):
+        if self.validation > len(train):
             raise ValueError(f"--validation is {self.validation}; there are {len(train)} training ids to set aside")
         drawn = np.random.default_rng(self.seed).permutation(len(train))[: self.validation]
         return Partition(splits | {train[i]: "validation" for i in drawn}, named.roles)

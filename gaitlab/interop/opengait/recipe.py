@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from gaitlab.config import override
 from gaitlab.data.shards import DataConfig
 from gaitlab.evaluation.embedder import Distance
@@ -262,8 +260,7 @@ def _benchmarks(evaluator: Settings, name: str, tested: str, method: MethodConfi
         evaluator.notes.append(f"{evaluator.path} (nobody is named in {tested}, so there is no test)")
         return ()
     test = protocol(protocol_of(tested, rule))
-    with torch.device("meta"):
-        own = getattr(test, "distance", metric) or method.build(1).distance  # a protocol of classes compares nothing
+    own = getattr(test, "distance", metric) or method.blueprint(1).distance  # a protocol of classes compares nothing
     distance = metric if own != metric else None
     return (Benchmark(protocol=test.name, data=None if tested == name else DataConfig(root=tested), distance=distance),)
 

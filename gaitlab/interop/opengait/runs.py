@@ -113,8 +113,7 @@ def write_run(run: PeerRun, folder: Path) -> None:
 
 def _classes(config: MethodConfig, shapes: Mapping[str, Sequence[int]]) -> int:
     """Classes of the checkpoint's classifier; 0 where the network has none (or the checkpoint lacks it, which `load_state` names)."""
-    with torch.device("meta"):
-        one, two = config.build(1), config.build(2)
+    one, two = config.blueprint(1), config.blueprint(2)
     wider = two.state_dict()
     for name, theirs in peer_names(one).items():
         a, b = one.state_dict()[name].shape, wider[name].shape
