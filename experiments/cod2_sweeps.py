@@ -84,9 +84,10 @@ LAB = replace(
     WALKERS,
     name="cod2-lab",
     title="CoD2 and its parts in the lab",
-    base=replace(COD2_LAB, train=replace(COD2_LAB.train, steps=600, checkpoint_every=300), validation=None),
+    base=replace(COD2_LAB, train=replace(COD2_LAB.train, steps=930, checkpoint_every=310), validation=None),
     seeds=tuple(range(8)),
 )
+"""Ten passes over the data."""
 _ARMS: Mapping[str, Mapping[str, Any]] = {
     "cod2": BOTH,
     "generated clips as data": {"method.second_view": "detached"},
