@@ -31,14 +31,15 @@ RECOGNISER = SupervisedConfig(
 MILD = Augment(rotate=0.1, perspective=0.1, erase=0.1, dilate=0.1)
 
 
-def _walks(preset: Generated) -> DataConfig:
+def walks(preset: Generated) -> DataConfig:
+    """Batches of the lab's recogniser."""
     return replace(silhouettes(preset), subjects_per_batch=12, walks_per_subject=4)
 
 
 GAITBASE_LAB = Experiment(
     name="gaitbase-walkers-lab",
     method=RECOGNISER,
-    data=_walks(LAB),
+    data=walks(LAB),
     optim=OptimConfig(name="muon", lr=1e-2, weight_decay=1e-2, schedule="cosine", warmup=50),
     train=TrainConfig(steps=1500, precision="auto", log_every=100, checkpoint_every=500),
     benchmarks=(Benchmark(protocol="walkers-lab"),),
@@ -95,7 +96,7 @@ PEOPLE = Sweep(
     name="lab-people",
     title="The lab's baseline against the number of people to learn from",
     base=GAITBASE_LAB,
-    rows={row: {"data": _walks(preset)} for row, preset in _PRESETS.items()},
+    rows={row: {"data": walks(preset)} for row, preset in _PRESETS.items()},
     baseline={"25 people": "74 people", "500 people": "74 people"},
     seeds=(0,),
 )

@@ -47,7 +47,7 @@ class RunOptions(Early):
     resume: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
     """Run id to go on with ("last": this experiment's newest), with its own config unless you name an experiment."""
     fresh: Switch = False
-    """Train anew, though a run of the same config, data, seed and code is there."""
+    """Train anew, though the same run is there."""
     init: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN[:PART=PLACE,...]"), tyro.conf.UseAppendAction] = ()
     """Run, folder or experiment to start from; without parts, the experiment's own."""
     tracking: bool = True

@@ -158,4 +158,11 @@ class Facts:
     columns: Mapping[str, Sequence[float | str]]
 
 
-AnyLook = Look | Curves | Facts
+@dataclass(frozen=True)
+class Numbers:
+    """What is measured now and then: each a point of a curve of its name over the run's steps."""
+
+    values: Mapping[str, float]
+
+
+AnyLook = Look | Curves | Facts | Numbers

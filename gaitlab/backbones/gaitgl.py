@@ -16,6 +16,7 @@ from gaitlab.nn.blocks import SpaceTimeConv
 from gaitlab.nn.frames import across_time, pack, sizes_of, temporal_max
 from gaitlab.nn.initial import initialise
 from gaitlab.nn.pooling import rows_each
+from gaitlab.nn.precise import at_least_float32
 from gaitlab.within import Count, Natural, Positive
 
 LEAST = 3
@@ -121,6 +122,6 @@ class GaitGL(Backbone):
     def _generalised_mean(self, maps: Tensor) -> Tensor:
         """`n c h w` -> `n c h`: (mean of x^p)^(1/p) over the width, x at least 1e-6 (Radenovic et al., TPAMI 2018); in float32."""
         with torch.autocast(maps.device.type, enabled=False):
-            x = maps.to(torch.promote_types(maps.dtype, torch.float32)).clamp(min=1e-6)
+            x = at_least_float32(maps).clamp(min=1e-6)
             most = x.detach().amax(3, keepdim=True)  # taken out, so that no power of a small number is 0
             return (x / most).pow(self.power).mean(3).pow(1 / self.power) * most.squeeze(3)

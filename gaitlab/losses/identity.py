@@ -1,8 +1,9 @@
 """Identity classification of part features."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from gaitlab.nn.precise import at_least_float32
 
 
 def part_cross_entropy(logits: Tensor, subject: Tensor, *, scale: float = 16.0, smoothing: float = 0.1) -> Tensor:
@@ -11,6 +12,6 @@ def part_cross_entropy(logits: Tensor, subject: Tensor, *, scale: float = 16.0, 
     subject: int64 `n`, -1 = unlabelled (left out). Without a labelled walk the loss is 0.
     """
     labels = subject[:, None].expand(logits.shape[:2]).reshape(-1)
-    scaled = scale * logits.to(torch.promote_types(logits.dtype, torch.float32)).flatten(0, 1)
+    scaled = scale * at_least_float32(logits).flatten(0, 1)
     total = F.cross_entropy(scaled, labels, label_smoothing=smoothing, ignore_index=-1, reduction="sum")
     return total / (labels >= 0).sum().clamp(min=1)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gaitlab.nn.precise import at_least_float32
+
 SelfDistance = Literal["zero", "rounded"]
 """A walk's distance to itself, its easiest positive: exactly 0, or the rounding noise that the reference recipes leave there."""
 
@@ -53,7 +55,7 @@ def part_triplet(
         labelled = subject >= 0
         same = (subject[:, None] == subject[None, :]) & labelled[:, None] & labelled[None, :]
         other = (subject[:, None] != subject[None, :]) & labelled[:, None] & labelled[None, :]
-        d = part_distances(z.to(torch.promote_types(z.dtype, torch.float32)), distance, self_distance)
+        d = part_distances(at_least_float32(z), distance, self_distance)
         reach = d.masked_fill(~same, -torch.inf).amax(2) - d.masked_fill(~other, torch.inf).amin(2) + margin  # p n
         if mining == "hard":
             hinge = F.relu(torch.where(same.any(1) & other.any(1), reach, 0.0))

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from gaitlab.diffusion.process import q_sample
 from gaitlab.diffusion.schedules import cosine
 from gaitlab.diffusion.unet import GROUPS, UNet
+from gaitlab.losses.overlap import overlap
 from gaitlab.method import Method, MethodConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.nn.heads import PartLinear
@@ -171,7 +172,7 @@ class CoD2(Method):
         watch = real.watch | {f"generated_{name}": fact for name, fact in generated.watch.items()}
         if self.denoiser is not None:
             terms["rebuilt"] = config.rebuilt_weight * (predicted - (2 * x0 - 1))[noised].square().mean()
-            watch["overlap"] = _overlap(predicted.detach()[noised] > 0, x0[noised] > 0.5)
+            watch["overlap"] = overlap(predicted.detach()[noised] > 0, x0[noised] > 0.5)
         return Losses(terms, watch)
 
     def pixels(self, predicted: Tensor) -> Tensor:
@@ -239,11 +240,6 @@ class CoD2(Method):
         learnt = {"optimiser": "adamw", "lr": self.config.denoiser_lr}
         yield {"params": [p for p in made if p.dim() > 1], **learnt}
         yield {"params": [p for p in made if p.dim() <= 1], "weight_decay": 0.0, **learnt}  # lambda, gains, biases: 0 is no rest for them
-
-
-def _overlap(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of two masks, scalar."""
-    return (a & b).sum() / (a | b).sum().clamp(min=1)
 
 
 def _frames(clips: Tensor, chosen: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from gaitlab.losses.triplet import SelfDistance, part_triplet
 from gaitlab.method import Method, MethodConfig
 from gaitlab.nn.gather import all_rows, own_rows
 from gaitlab.nn.heads import PartLinear, part_norm
+from gaitlab.nn.precise import at_least_float32
 from gaitlab.rng import Rng
 from gaitlab.types import Augment, Batch, ClipSpec, Losses
 from gaitlab.within import Count, PartShare, Positive, Weight
@@ -105,7 +106,7 @@ class GaitSSB(Method):
 
     def cosines(self, predicted: Tensor, target: Tensor) -> Tensor:
         """Predictions `n p d` against the targets `n p d` of all walks of all ranks: `n p k`; the targets get no gradient."""
-        predicted, target = (F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=2) for x in (predicted, target.detach()))
+        predicted, target = (F.normalize(at_least_float32(x), dim=2) for x in (predicted, target.detach()))
         with torch.autocast(predicted.device.type, enabled=False):
             return torch.einsum("npd,kpd->npk", predicted, all_rows(target))
 

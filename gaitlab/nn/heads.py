@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gaitlab.nn.precise import at_least_float32
+
 
 class PartLinear(nn.Module):
     """A matrix of its own for every part, no bias: `n p c_in` -> `n p c_out`; unit: its columns count with length 1."""
@@ -23,7 +25,7 @@ def part_norm(norm: nn.Module, x: Tensor) -> Tensor:
     """`norm`, a BatchNorm1d of c * p features (index = channel * parts + part), of `n p c`; float32, also inside autocast."""
     n, p, c = x.shape
     with torch.autocast(x.device.type, enabled=False):
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        x = at_least_float32(x)
         return norm(x.transpose(1, 2).reshape(n, c * p)).view(n, c, p).transpose(1, 2)
 
 
@@ -63,7 +65,7 @@ class SharedNeck(nn.Module):
 
     def normalised(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return self.norm(x.to(torch.promote_types(x.dtype, torch.float32)).flatten(0, 1)).view(x.shape)
+            return self.norm(at_least_float32(x).flatten(0, 1)).view(x.shape)
 
     def logits(self, normalised: Tensor) -> Tensor:
         with torch.autocast(normalised.device.type, enabled=False):

@@ -49,8 +49,8 @@ class Summary:
         """Tables and files for a terminal, and a last line `rank-1 27.8` where there is a headline."""
         parts = [table.to_string(float_format="%.1f", na_rep="-") for table in (self.rank1, self.classes) if len(table)]
         parts += ["\n".join(lines) for lines in (self.files, self.changes) if lines]
-        parts += [f"{self.measure} {self.headline:.1f}"] if np.isfinite(self.headline) or not self.files else []
-        return "\n\n".join(parts)
+        parts += [f"{self.measure} {self.headline:.1f}"] if np.isfinite(self.headline) else []
+        return "\n\n".join(parts) or "nothing was tested"
 
 
 def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from gaitlab.method import Method
 from gaitlab.rng import Rng
 from gaitlab.training.border import Tracker
 from gaitlab.training.evaluating import evaluating
-from gaitlab.types import Batch, Curves, Facts
+from gaitlab.types import Batch, Curves, Facts, Numbers
 
 
 def look(method: Method, batch: Batch, seed: int, step: int, tracker: Tracker) -> None:
@@ -23,6 +23,8 @@ def look(method: Method, batch: Batch, seed: int, step: int, tracker: Tracker) -
         kept, title = f"{name}-{step:06d}", f"{name.capitalize()}, step {step}"
         if isinstance(seen, Facts):
             tracker.table(kept, pd.DataFrame(dict(seen.columns)))
+        elif isinstance(seen, Numbers):
+            tracker.log(step, {f"{name}/{number}": value for number, value in seen.values.items()})
         elif isinstance(seen, Curves):
             tracker.figure(kept, partial(curves_figure, seen, title=title))
         elif seen.moving:

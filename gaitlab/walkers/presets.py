@@ -54,6 +54,8 @@ What two cores can answer: a quarter-width network is far ahead of the classical
 LAB_FEW = replace(LAB, name="walkers-lab-25", train_subjects=25)
 LAB_MANY = replace(LAB, name="walkers-lab-500", train_subjects=500)
 """The same test people, found by what was learnt from few and from many."""
+LAB_OTHERS = replace(LAB, name="walkers-lab-others", seed=1, train_subjects=500, test_subjects=0)
+"""Five hundred people who are in none of those: to learn from without their names."""
 
 WILD = WildWalkersSource(train_subjects=500, validation_subjects=50, test_subjects=200)
 
@@ -67,5 +69,6 @@ PRESETS: dict[str, Generated] = {
     "walkers-lab": LAB,
     "walkers-lab-25": LAB_FEW,
     "walkers-lab-500": LAB_MANY,
+    "walkers-lab-others": LAB_OTHERS,
     "walkers-wild": WILD,
 }

@@ -12,8 +12,9 @@ from experiments import ALL
 from gaitlab.config import override
 from gaitlab.experiment import Experiment
 from gaitlab.interop.opengait import from_peer
-from gaitlab.method import MethodConfig
-from gaitlab.methods.gaitssb import GaitSSBFinetuneConfig
+from gaitlab.method import Method, MethodConfig
+from gaitlab.methods.autoencoder import AutoencoderConfig
+from gaitlab.methods.diffusion_pretrain import DiffusionPretrainConfig
 from gaitlab.rng import Rng
 from gaitlab.types import VECTORS, Batch, ClipSpec
 from tests.parity.__main__ import SHARED
@@ -80,6 +81,8 @@ def test_networks_are_the_published_ones(table: str) -> None:
 
 def small(config: MethodConfig) -> MethodConfig:
     """The same method with a sixteenth of the width."""
+    if isinstance(config, AutoencoderConfig):
+        return replace(config, width=16)
     if path := config.recogniser_path():
         recogniser = override(small(config.recogniser_config()), {"clip.frames": 4})
         return override(config, {".".join(path): recogniser, "widths": (8, 16)})
@@ -89,8 +92,19 @@ def small(config: MethodConfig) -> MethodConfig:
     }
     if hasattr(backbone, "squeeze"):
         widths["squeeze"] = 2
-    others = {f.name: 8 for f in fields(config) if f.name in ("embedding", "hidden", "projection")}
+    others: dict[str, Any] = {f.name: 8 for f in fields(config) if f.name in ("embedding", "hidden", "projection", "width")}
+    if hasattr(config, "unconditional"):
+        others["unconditional"] = 0.5  # of four walks some are
     return replace(config, backbone=replace(backbone, **widths), **others)
+
+
+def built(config: MethodConfig, subjects: int) -> Method:
+    """The method with small networks in its empty places."""
+    method = config.build(subjects)
+    if isinstance(config, DiffusionPretrainConfig):
+        held = AutoencoderConfig(latent_channels=config.latent_channels, width=16, repeat=1, in_channels=config.backbone.in_channels)
+        method.autoencoder.put(held.build(0))
+    return method
 
 
 def batch_for(clips: dict[str, ClipSpec], channels: dict[str, int], classes: int, *, equal: bool = False, n: int = 4, t: int = 4) -> Batch:
@@ -116,14 +130,14 @@ def test_one_step_of_the_small_one(experiment: Experiment) -> None:
     config: Any = small(experiment.method)
     if hasattr(config.recogniser_config(), "margin"):
         config = override(config, {".".join((*config.recogniser_path(), "margin")): 10.0})  # every triplet counts
-    method = config.build(3)
+    method = built(config, 3)
     classes = len(config.targets())
     seen = batch_for(config.clips(), config.channels(), classes, equal=bool(config.recogniser_path()))
     losses = method(seen, Rng(0, 0, range(len(seen))))
     losses.total().backward()
     assert losses.total().isfinite()
     for name, parameter in method.named_parameters():
-        frozen = isinstance(config, GaitSSBFinetuneConfig) and not parameter.requires_grad
+        frozen = not parameter.requires_grad
         assert frozen or (parameter.grad is not None and parameter.grad.isfinite().all()), name
         assert frozen or parameter.grad.abs().sum() > 0, name
     trained = {id(p) for group in method.param_groups() for p in group["params"]}
@@ -132,5 +146,9 @@ def test_one_step_of_the_small_one(experiment: Experiment) -> None:
     with torch.no_grad():
         embedded = method.embed(batch_for(config.test_clips(), config.channels(), 0))
     recogniser, settings = reduce(getattr, config.recogniser_path(), method), config.recogniser_config()
-    assert embedded.shape == (4, recogniser.backbone.parts, classes or settings.embedding)
+    if isinstance(config, AutoencoderConfig):
+        shape = (4, (64 // config.shrinks) ** 2, config.latent_channels)
+    else:
+        shape = (4, recogniser.backbone.parts, classes or getattr(settings, "embedding", recogniser.backbone.channels))
+    assert embedded.shape == shape
     assert embedded.dtype == torch.float32

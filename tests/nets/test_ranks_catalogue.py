@@ -15,7 +15,7 @@ from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.nn.syncnorm import synchronise
 from gaitlab.training.loop import step_rng
 from gaitlab.types import Batch
-from tests.nets.test_catalogue import batch_for, small
+from tests.nets.test_catalogue import batch_for, built, small
 from tests.processes import Started
 
 WORLD, WALKS = 2, 4
@@ -37,7 +37,7 @@ def kinds() -> dict[str, MethodConfig]:
 def gradients(config: MethodConfig, rank: int, world: int) -> dict[str, torch.Tensor]:
     """Of one step on this rank's share of the batch, in double precision, so that only a mistake can show."""
     torch.manual_seed(0)
-    method = config.build(4).double().train()
+    method = built(config, 4).double().train()
     classes = len(config.targets())
     torch.manual_seed(1)
     whole = batch_for(config.clips(), config.channels(), classes, equal=True, n=WALKS)

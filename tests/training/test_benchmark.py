@@ -198,7 +198,7 @@ def test_what_a_run_came_to() -> None:
     assert Summary.of([classes, file]).text().splitlines()[-1] == "accuracy 64.0"
     assert "x.csv" in Summary.of([classes, file]).text()
     assert Summary.of([file]).text() == "submission for file: x.csv"
-    assert Summary.of([]).text() == "rank-1 nan"
+    assert Summary.of([]).text() == "nothing was tested"
 
 
 def test_a_file_cannot_pick_checkpoints(tiny_store: Store) -> None:

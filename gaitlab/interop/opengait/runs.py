@@ -4,7 +4,6 @@ The optimiser goes on where it stopped: OpenGait numbers its state by the order 
 checkpoint's entries less batch norm's statistics.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -14,17 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gaitlab.config import to_dict
 from gaitlab.data.draws import Subjects
 from gaitlab.data.schema import MANIFEST
 from gaitlab.data.shards import open_data, shard_folder
 from gaitlab.experiment import Experiment
+from gaitlab.interop.first_checkpoint import first_checkpoint
 from gaitlab.interop.opengait.names import peer_names
 from gaitlab.interop.opengait.recipe import read_recipe
 from gaitlab.interop.opengait.weights import load_checkpoint, load_state, read_content
 from gaitlab.method import Method, MethodConfig
-from gaitlab.runs import checkpoint
-from gaitlab.runs.folder import has_config, keep_config
 from gaitlab.training.optim import Optimisers
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -92,23 +89,9 @@ def read_run(config: str | Path | Mapping[str, Any], weights: str | Path, root: 
 
 def write_run(run: PeerRun, folder: Path) -> None:
     """The run's checkpoint and config in `folder`, which must not hold any yet."""
-    if has_config(folder) or checkpoint.found(folder):
-        raise ValueError(f"{folder} holds a run already; name another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {
-        "step": run.step,
-        "seed": run.experiment.seed,
-        "method": run.method.state_dict(),
-        "optimisers": run.optimisers,
-        "scaler": torch.amp.GradScaler("cpu", enabled=run.experiment.train.precision == "float16").state_dict(),
-        "averaged": None,
-        "best": {"step": 0, "score": float("-inf")},
-        "config": json.dumps(to_dict(run.experiment)),
-        "data_hash": run.data_hash,
-        "subjects": list(run.subjects),
-    }
-    checkpoint.write(checkpoint.step_path(folder, run.step), content)
-    keep_config(run.experiment, folder)
+    first_checkpoint(
+        folder, run.experiment, run.method, step=run.step, optimisers=run.optimisers, subjects=run.subjects, data_hash=run.data_hash
+    )
 
 
 def _classes(config: MethodConfig, shapes: Mapping[str, Sequence[int]]) -> int:
