@@ -219,12 +219,13 @@ def understood(ask: Callable[[], T]) -> T:
     except SystemExit as stop:
         if not stop.code:
             raise
-    boxed = [line.strip("│") for line in said.getvalue().splitlines() if line.startswith("│")]
+    told = said.getvalue().splitlines()
+    boxed = [line.strip("│") for line in told if line.startswith("│")] or [line[1:] for line in told if line.startswith("  ")]
     lines = [line.strip() for line in boxed if not line.startswith(" " * 9)]  # without the options' help
-    facts = re.sub(r"\.?\s*; \s*", "; ", " ".join("; " if line.startswith("──") else line for line in lines))
+    facts = re.sub(r"\.?\s*; \s*", "; ", " ".join("; " if re.fullmatch("[─-]+", line) else line for line in lines))
     facts = re.sub(r"^Error parsing __\S+: ", "", facts.strip())  # a name inside tyro
     facts = facts.partition("; For full helptext")[0].strip()
-    raise ValueError(_as_typed(facts) or said.getvalue().strip())  # no box where a terminal draws none
+    raise ValueError(_as_typed(facts) or said.getvalue().strip())
 
 
 def _as_typed(error: str) -> str:

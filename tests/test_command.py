@@ -126,6 +126,12 @@ def test_bad_input_is_one_clear_line(tiny_store: Store, arguments: list[str], sa
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "UTF-8"])
+def test_a_terminal_without_boxes_gets_the_same_line(encoding: str) -> None:
+    done = pipeline("local.py", "gaitset-casia-b", "--optim.momentum", "7", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (2, "error: --optim.momentum is 0 or more and below 1; it is 7\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -6,7 +6,7 @@ import sys
 
 from gaitlab.tracking.provenance import hardware_line
 
-NAMES = ("feed", "storage", "walkers", "startup", "train_step", "train_step_tricks", "retrieval", "cod2", "sweep", "accuracy")
+NAMES = ("feed", "storage", "walkers", "startup", "train_step", "train_step_tricks", "retrieval", "cod2", "sweep", "accuracy", "denoiser")
 
 
 def main() -> None:

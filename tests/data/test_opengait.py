@@ -215,6 +215,8 @@ def test_a_root_at_the_wrong_level_says_so_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds folders, no files: --root is one level too high, give .*sils \(and 11 more") as caught:
         OpenGaitSource(root=str(tmp_path / "top"), layout="casia-b").walks()
     assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"--root is one level too high, give .*sils"):  # and not that there are too few ids
+        OpenGaitSource(root=str(tmp_path / "top"), layout="casia-b", test_ids=2).walks()
     with pytest.raises(ValueError, match="is --root one level too low"):
         OpenGaitSource(root=str(tmp_path / "top" / "sils" / "001"), layout="casia-b").walks()
 

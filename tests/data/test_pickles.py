@@ -94,6 +94,10 @@ def test_a_pickle_never_takes_more_memory_than_its_bytes(tmp_path: Path) -> None
     (tmp_path / "b.pkl").write_bytes(pickle.dumps([np.zeros((2**20, 64), np.uint8)] * 33, 4))
     with pytest.raises(ValueError, match="names more than 2 GB of frames"):
         read_array(tmp_path / "b.pkl")
+    for head in (b"\x80\x05", b"\x80\x05\x95\x20\x00\x00\x00\x00\x00\x00\x00"):  # without and within a frame
+        (tmp_path / "c.pkl").write_bytes(head + b"\x96" + (2**36).to_bytes(8, "little") + bytes(64))
+        with pytest.raises(ValueError, match=r"damaged \(UnpicklingError: pickle data was truncated"):
+            read_array(tmp_path / "c.pkl")
     place = tmp_path / "place.pkl"
     place.write_bytes(b"\x80\x04K\x01r\xff\xff\xff\x7fN.")  # remembered as object number 2,147,483,647
     with pytest.raises(ValueError, match="holds a NoneType"):

@@ -6,8 +6,9 @@ Not even numpy's own: what a pickle calls arrays and dtypes are small classes of
 import codecs
 import pickle
 import re
+import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -81,10 +82,24 @@ for _core in ("numpy.core", "numpy._core"):
 
 
 class _ArrayUnpickler(pickle._Unpickler):  # Python's own: C's takes room for whatever number an object is given
+    read: Any
+    append: Any
+    size: int
+    """Bytes of the file."""
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ADMITTED:
             raise _Refused(f"refused, the pickle asks for {ascii(f'{module}.{name}')[1:-1]:.80}; only numpy arrays are read")
         return _ADMITTED[module, name]
+
+    def load_bytearray8(self) -> None:
+        """Of the bytes that are there; Python's first fills as much memory with zeros as the file asks for."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        if length > self.size:
+            raise pickle.UnpicklingError("pickle data was truncated")
+        self.append(bytearray(self.read(length)))
+
+    dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch, pickle.BYTEARRAY8[0]: load_bytearray8}
 
 
 def read_array(path: str | Path) -> np.ndarray:
@@ -96,7 +111,9 @@ def read_array(path: str | Path) -> np.ndarray:
                 if path.suffix.lower() == ".npy":
                     value: Any = np.load(file, allow_pickle=False)
                 else:
-                    value = _ArrayUnpickler(file, encoding="latin1").load()
+                    unpickler = _ArrayUnpickler(file, encoding="latin1")
+                    unpickler.size = path.stat().st_size
+                    value = unpickler.load()
             except _Refused as refused:
                 raise ValueError(f"{path}: {refused}") from None
             except Exception as error:  # noqa: BLE001  (damaged bytes raise nearly anything)

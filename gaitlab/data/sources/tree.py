@@ -84,6 +84,9 @@ class TreeSource(SourceConfig):
             raise ValueError(f"{root} has no folders; it should hold ID/TYPE/VIEW")
         named = read_partition(Path(self.partition).expanduser()) if self.partition else Partition(dict.fromkeys(folders, "train"))
         views = {subject: _views(root / folder) for subject, folder in folders.items() if subject in named.splits}
+        first = next((folder for of in views.values() for folder in of), None)
+        if first and (self.test_ids or self.validation) and (high := _too_high(root, first)):  # else their number would be said to be wrong
+            raise ValueError(f"{first}: {high}")
         partition = self._partition(named, sorted((subject for subject in views if views[subject]), key=natural))
         walks: list[Walk] = []
         problems = _one_person_twice(root)
@@ -136,11 +139,7 @@ class TreeSource(SourceConfig):
     def _walk(self, root: Path, how: Layout, partition: Partition, folder: Path) -> Walk:
         names = files_in(folder)
         if not names:
-            ids = _folders(root)
-            better = f"give {root / ids[0]}" if len(ids) == 1 else "give the folder that holds ID/TYPE/VIEW"
-            raise ValueError(
-                f"holds folders, no files: --root is one level too high, {better}" if _folders(folder) else "the folder is empty"
-            )
+            raise ValueError(_too_high(root, folder) or "the folder is empty")
         if not str(folder).isprintable():
             raise ValueError("the folder's name has characters that cannot be printed; rename it")
         subject, type_name, view_name = map(composed, folder.relative_to(root).parts)
@@ -185,6 +184,15 @@ class TreeSource(SourceConfig):
     def _absent(self, what: str, names: Collection[str]) -> str:
         who = "the partition names" if self.partition else "there are"
         return f"{who} {len(names)} {what} without a walk in {self.root}: {listed(sorted(names))}"
+
+
+def _too_high(root: Path, folder: Path) -> str:
+    """What to say of a walk's folder that holds no files, but folders; "" of another."""
+    if files_in(folder) or not _folders(folder):
+        return ""
+    ids = _folders(root)
+    better = root / ids[0] if len(ids) == 1 else "the folder that holds ID/TYPE/VIEW"
+    return f"holds folders, no files: --root is one level too high, give {better}"
 
 
 def natural(name: str) -> list[tuple[int, str]]:
