@@ -8,14 +8,15 @@ from experiments.lab import GAITBASE_LAB, RECOGNISER, walks
 from experiments.walkers import silhouettes
 from gaitlab.data.shards import DataConfig
 from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig, Transfer, parts
+from gaitlab.methods import diffusion_pretrain
 from gaitlab.methods.autoencoder import AutoencoderConfig
 from gaitlab.methods.diffusion_pretrain import DiffusionPretrainConfig
 from gaitlab.sweeps.sweep import Sweep
-from gaitlab.types import Augment, ClipSpec
+from gaitlab.types import ClipSpec
 from gaitlab.walkers.presets import LAB as PEOPLE
 from gaitlab.walkers.presets import LAB_FEW, LAB_OTHERS
 
-AUGMENT = Augment(affine=0.2, perspective=0.2, dilate=0.2, blur=0.2)
+AUGMENT = replace(diffusion_pretrain.AUGMENT, flip=0.0)
 """The article's without flips: walkers are seen from the left."""
 
 

@@ -13,7 +13,7 @@ from experiments.supervised import GAITBASE, GAITGL_WIDE, GAITPART_WIDE, GAITSET
 from gaitlab.backbones.plain import PlainConfig
 from gaitlab.data.shards import DataConfig
 from gaitlab.experiment import Benchmark, Experiment, OptimConfig, TrainConfig, Transfer, parts
-from gaitlab.methods.diffusion_pretrain import DiffusionPretrainConfig
+from gaitlab.methods.diffusion_pretrain import AUGMENT, DiffusionPretrainConfig
 from gaitlab.methods.supervised import SupervisedConfig
 from gaitlab.sweeps.sweep import Choice, Sweep, Uniform
 from gaitlab.types import Augment
@@ -21,8 +21,6 @@ from gaitlab.types import Augment
 SOURCE = "Diffusion Pretraining for Gait Recognition in the Wild (OpenReview r4GxmIBDbO), tables I and III"
 TAESD = (Transfer(of="taesd", parts={"": "autoencoder"}, lr_ratio=0),)
 """The run that `python pipelines/autoencoder.py import` makes."""
-MIXED = Augment(affine=0.2, perspective=0.2, flip=0.5, dilate=0.2, blur=0.2)
-"""Of the pretraining, and of what is called "aug" behind it."""
 
 
 def _cosine(method: SupervisedConfig, **changes: Any) -> SupervisedConfig:
@@ -45,7 +43,7 @@ def _pretrained(name: str, method: SupervisedConfig) -> Experiment:
     """120,000 steps on Gait3D's walks, without their names."""
     return Experiment(
         name=f"pretrain-{name.lower().replace(' w/o ', '-without-').replace(' ', '-')}-gait3d",
-        method=DiffusionPretrainConfig(backbone=method.backbone, clip=replace(method.clip, frames=30, augment=MIXED)),
+        method=DiffusionPretrainConfig(backbone=method.backbone, clip=replace(method.clip, frames=30, augment=AUGMENT)),
         data=DataConfig(root="gait3d", subjects_per_batch=64, walks_per_subject=1, draw="walks"),
         init=TAESD,
         optim=OptimConfig(name="adamw", lr=5e-4, weight_decay=0.01, schedule="cosine", warmup=2000),
@@ -87,7 +85,7 @@ def _table_1() -> Sweep:
     for name, figures in GAIT3D.items():
         long = {"train.steps": 180_000, "optim.milestones": (60_000, 120_000, 150_000)} if name != "GaitBase" else {}
         plain = {"method": RECOGNISERS[name]}
-        aug = {"method": replace(RECOGNISERS[name], clip=replace(RECOGNISERS[name].clip, augment=MIXED))}
+        aug = {"method": replace(RECOGNISERS[name], clip=replace(RECOGNISERS[name].clip, augment=AUGMENT))}
         own = {
             "scratch": {**plain, **long, "init": ()},
             "scratch, aug": {**aug, **long, "init": ()},

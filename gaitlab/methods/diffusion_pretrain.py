@@ -39,6 +39,7 @@ POOLING: Mapping[Pooling, Callable[[Tensor], Tensor]] = {
 """Part features `n p c` -> the condition `n c`."""
 
 AUGMENT = Augment(affine=0.2, perspective=0.2, flip=0.5, dilate=0.2, blur=0.2)
+"""Of either clip; probabilities are those of GaitSSB, whose transforms the article names."""
 BANDS = 4
 """Of noise levels, for which the error is watched by itself."""
 
@@ -130,9 +131,12 @@ class DiffusionPretrain(Method):
         return at_least_float32(POOLING[self.config.pooling](self._features(batch)))
 
     def latents(self, clips: Tensor) -> Tensor:
-        """Clips `n t c h w` in [0, 1] -> latents `n t c' h' w'`, without gradient."""
+        """Clips `n t c h w` in [0, 1] -> latents `n t c' h' w'`, without gradient. ValueError if the denoiser takes other channels."""
         with torch.no_grad():
-            return at_least_float32(self.autoencoder.latents(clips.flatten(0, 1))).unflatten(0, clips.shape[:2])
+            frames = at_least_float32(self.autoencoder.latents(clips.flatten(0, 1)))
+        if frames.shape[1] != self.config.latent_channels:
+            raise ValueError(f"the autoencoder's latents have {frames.shape[1]} channels: --method.latent-channels {frames.shape[1]}")
+        return frames.unflatten(0, clips.shape[:2])
 
     def pixels(self, latents: Tensor) -> Tensor:
         """The way back: `n t h w` in [0, 1], of the first channel."""

@@ -96,6 +96,11 @@ def test_the_autoencoder_stays_what_it_is_and_the_rest_learns() -> None:
         CONFIG.build(0)(batch(), RNG)
 
 
+def test_latents_of_other_channels_are_named() -> None:
+    with pytest.raises(ValueError, match=r"latents have 4 channels: --method.latent-channels 4"):
+        built(latent_channels=5)(batch(), RNG)
+
+
 def test_the_feature_is_of_one_clip_and_the_target_of_the_other() -> None:
     method, seen = built(unconditional=0.0).eval(), batch()
     loss = method(seen, RNG).total()
