@@ -4,11 +4,11 @@ import contextlib
 import os
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 COMMANDS = ("python ", "torchrun ", "ray ")
 """What the examples in a pipeline's docstring begin with."""
-MOST = 16
+MOST = 14
 """Lines of names; a module of the user's may bring hundreds."""
 
 
@@ -56,12 +56,6 @@ def families(names: Iterable[str]) -> list[str]:
     for family, of in large.items():
         lines += _columns(of, f"  {family:{column}}")
     return lines if len(lines) <= MOST else [*lines[: MOST - 1], f"  and {len(lines) - MOST + 1} lines more: --help-all"]
-
-
-def titled(titles: Mapping[str, str]) -> list[str]:
-    """A name and what it is, a line each."""
-    column = max(map(len, titles)) + 2
-    return [line for name, title in titles.items() for line in _columns(title.split(), f"  {name:{column}}", gap=" ")]
 
 
 def _columns(words: list[str], head: str, gap: str = "  ") -> list[str]:

@@ -19,7 +19,7 @@ from experiments import SWEEPS
 from gaitlab.command import Early, Switch, asks_help, called, check_data, early, show_help, size, understood
 from gaitlab.experiment import Experiment
 from gaitlab.guard import guarded
-from gaitlab.help import titled
+from gaitlab.help import families
 from gaitlab.modules import import_modules, offered
 from gaitlab.sweeps.sweep import Sweep
 
@@ -69,11 +69,11 @@ class Command(Options):
 
 
 def catalogue(sweeps: Mapping[str, Sweep]) -> str:
-    """A line for each sweep, and one for those that every experiment has."""
-    own = {name: sweep.title for name, sweep in sweeps.items() if not name.startswith("recipe-")}
+    """All sweeps by name, and the one that every experiment has."""
+    own = [name for name in sweeps if not name.startswith("recipe-")]
     any_ = next(sweep for name, sweep in sweeps.items() if name.startswith("recipe-"))
-    own["recipe-EXPERIMENT"] = f"{any_.title} of any recogniser, e.g. {any_.name}"
-    return "\n".join(["sweeps:", *titled(own)])
+    every = f"and recipe-EXPERIMENT: {any_.title} of any recogniser, e.g. {any_.name}"
+    return "\n".join([f"{len(own)} sweeps (NAME --help tells what one is):", *families(own), every])
 
 
 def parse(arguments: Sequence[str]) -> tuple[Sweep, Command]:
