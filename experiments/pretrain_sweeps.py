@@ -39,8 +39,9 @@ RECOGNISERS: Mapping[str, SupervisedConfig] = {
 }
 
 
-def _pretrained(name: str, method: SupervisedConfig) -> Experiment:
+def _pretrained(name: str) -> Experiment:
     """120,000 steps on Gait3D's walks, without their names."""
+    method = RECOGNISERS[name]
     return Experiment(
         name=f"pretrain-{name.lower().replace(' w/o ', '-without-').replace(' ', '-')}-gait3d",
         method=DiffusionPretrainConfig(backbone=method.backbone, clip=replace(method.clip, frames=30, augment=AUGMENT)),
@@ -52,7 +53,7 @@ def _pretrained(name: str, method: SupervisedConfig) -> Experiment:
 
 
 def _taken(name: str, ratio: float) -> tuple[Transfer, ...]:
-    return (Transfer(of=_pretrained(name, RECOGNISERS[name]), parts=parts("backbone"), lr_ratio=ratio),)
+    return (Transfer(of=_pretrained(name), parts=parts("backbone"), lr_ratio=ratio),)
 
 
 FINETUNED_GAIT3D = Experiment(
@@ -66,9 +67,9 @@ FINETUNED_GAIT3D = Experiment(
 )
 """r and the optimiser's settings behind the pretraining are not published; those are OpenGait's."""
 
-ALL = {each.name: each for each in (FINETUNED_GAIT3D, *(_pretrained(name, method) for name, method in RECOGNISERS.items()))}
+ALL = {each.name: each for each in (FINETUNED_GAIT3D, *map(_pretrained, RECOGNISERS))}
 
-GAIT3D: Mapping[str, tuple[float, float, float | None, float, float]] = {
+GAIT3D: Mapping[str, tuple[float, ...]] = {
     "GaitGL": (29.2, 32.4, 17.0, 34.4, 34.4),
     "GaitPart": (31.2, 38.7, 18.8, 35.7, 41.7),
     "GaitSet": (42.2, 47.8, 23.5, 45.0, 49.9),
@@ -96,7 +97,7 @@ def _table_1() -> Sweep:
         rows |= {f"{name}, {row}": values for row, values in own.items()}
         baseline |= {f"{name}, {row}": f"{name}, scratch" for row in ("frozen", "finetuned")}
         baseline[f"{name}, finetuned, aug"] = f"{name}, scratch, aug"
-        published |= {f"{name}, {row}": figure for row, figure in zip(own, figures, strict=True) if figure is not None}
+        published |= {f"{name}, {row}": figure for row, figure in zip(own, figures, strict=True)}
     return Sweep(
         name="pretrain-gait3d",
         title="Table I: backbones that were pretrained by diffusion, on Gait3D",
@@ -108,62 +109,74 @@ def _table_1() -> Sweep:
     )
 
 
-_OF = "init.0.of"
-_PARTS: Mapping[str, tuple[Mapping[str, Any], float]] = {
-    "as published": ({}, 49.1),
-    "uniform weights": ({f"{_OF}.method.weighting": "uniform"}, 47.6),
-    "cosine, uniform weights": ({f"{_OF}.method.schedule": "cosine", f"{_OF}.method.weighting": "uniform"}, 47.5),
-    "cosine, min-SNR weights": ({f"{_OF}.method.schedule": "cosine", f"{_OF}.method.weighting": "min-snr"}, 48.2),
-    "maximum of the parts": ({f"{_OF}.method.pooling": "max"}, 47.8),
-    "mean + maximum of the parts": ({f"{_OF}.method.pooling": "mean+max"}, 47.4),
-    "no augmentation": ({f"{_OF}.method.clip.augment": Augment(), f"{_OF}.method.rebuilt.augment": Augment()}, 44.6),
-    "denoiser of half the width": ({f"{_OF}.method.width": 1 / 2}, 47.5),
-    "denoiser of twice the width": ({f"{_OF}.method.width": 2}, 50.6),
-    "rates equal": ({f"{_OF}.method.denoiser_lr": 5}, 45.9),
-    "rates 2 : 1": ({f"{_OF}.method.denoiser_lr": 5 / 2}, 47.4),
-    "always told": ({f"{_OF}.method.unconditional": 0.0}, 47.2),
-    "half of the time untold": ({f"{_OF}.method.unconditional": 0.5}, 47.7),
+_OF = "init.0.of.method"
+PUBLISHED = {
+    "as published": 49.1,
+    "uniform weights": 47.6,
+    "cosine, uniform weights": 47.5,
+    "cosine, min-SNR weights": 48.2,
+    "maximum of the parts": 47.8,
+    "mean + maximum of the parts": 47.4,
+    "no augmentation": 44.6,
+    "denoiser of half the width": 47.5,
+    "denoiser of twice the width": 50.6,
+    "rates equal": 45.9,
+    "rates 2 : 1": 47.4,
+    "always told": 47.2,
+    "half of the time untold": 47.7,
 }
-"""Row -> what it changes (widths and rates as a multiple of the base's), rank-1 as published."""
-SAME_CLIP = "the same clip twice"
-"""Figure 5's, which has no figure in print."""
+"""Table III's; of figure 5, "the same clip twice", no number is in print."""
 
 
-def _table_3(name: str, base: Experiment, published: str) -> Sweep:
+def _parts(pretraining: DiffusionPretrainConfig) -> dict[str, dict[str, Any]]:
+    """Row -> what it changes; the base's rates are 5 : 1."""
+    width, rate = pretraining.width, pretraining.denoiser_lr
+    return {
+        "as published": {},
+        "uniform weights": {f"{_OF}.weighting": "uniform"},
+        "cosine, uniform weights": {f"{_OF}.schedule": "cosine", f"{_OF}.weighting": "uniform"},
+        "cosine, min-SNR weights": {f"{_OF}.schedule": "cosine", f"{_OF}.weighting": "min-snr"},
+        "maximum of the parts": {f"{_OF}.pooling": "max"},
+        "mean + maximum of the parts": {f"{_OF}.pooling": "mean+max"},
+        "no augmentation": {f"{_OF}.clip.augment": Augment(), f"{_OF}.rebuilt.augment": Augment()},
+        "denoiser of half the width": {f"{_OF}.width": width // 2},
+        "denoiser of twice the width": {f"{_OF}.width": 2 * width},
+        "rates equal": {f"{_OF}.denoiser_lr": 5 * rate},
+        "rates 2 : 1": {f"{_OF}.denoiser_lr": 2.5 * rate},
+        "always told": {f"{_OF}.unconditional": 0.0},
+        "half of the time untold": {f"{_OF}.unconditional": 0.5},
+        "the same clip twice": {f"{_OF}.same_clip": True},
+    }
+
+
+def _table_3(name: str, base: Experiment) -> Sweep:
     of = base.init[0].of
     assert isinstance(of, Experiment)
-    method = of.method
-    assert isinstance(method, DiffusionPretrainConfig)
-    times: Mapping[str, float] = {f"{_OF}.method.width": method.width, f"{_OF}.method.denoiser_lr": method.denoiser_lr}
-
-    def value(path: str, value: Any) -> Any:
-        return type(times[path])(value * times[path]) if path in times else value
-
-    rows = {row: {path: value(path, each) for path, each in changes.items()} for row, (changes, _) in _PARTS.items()}
-    rows[SAME_CLIP] = {f"{_OF}.method.same_clip": True}
+    assert isinstance(of.method, DiffusionPretrainConfig)
+    rows = _parts(of.method)
     return Sweep(
         name=name,
         title="Table III and figure 5: what diffusion pretraining is made of",
         base=base,
         rows=rows,
         baseline={row: "as published" for row in rows if row != "as published"},
-        published={published: {row: figure for row, (_, figure) in _PARTS.items()}},
+        published={"Gait3D": PUBLISHED},
         source=SOURCE,
     )
 
 
 TABLE_1 = _table_1()
-TABLE_3 = _table_3("pretrain-parts-gait3d", FINETUNED_GAIT3D, "Gait3D")
-LAB_PARTS = _table_3("pretrain-parts", FINETUNED_LAB, "Gait3D")
+TABLE_3 = _table_3("pretrain-parts-gait3d", FINETUNED_GAIT3D)
+LAB_PARTS = _table_3("pretrain-parts", FINETUNED_LAB)
 SEARCH = Sweep(
     name="pretrain-search",
     title="What the article leaves open: P_uncond, the denoiser's width and rate, the schedule, the ratio of rates behind it",
     base=replace(FINETUNED_LAB, benchmarks=(), validation="walkers-lab@validation"),
     space={
-        f"{_OF}.method.unconditional": Choice((0.0, 0.15, 0.5)),
-        f"{_OF}.method.width": Choice((16, 32, 64)),
-        f"{_OF}.method.schedule": Choice(("cosine", "inverted-cosine")),
-        f"{_OF}.method.denoiser_lr": Uniform(low=3e-4, high=3e-3, log=True),
+        f"{_OF}.unconditional": Choice((0.0, 0.15, 0.5)),
+        f"{_OF}.width": Choice((16, 32, 64)),
+        f"{_OF}.schedule": Choice(("cosine", "inverted-cosine")),
+        f"{_OF}.denoiser_lr": Uniform(low=3e-4, high=3e-3, log=True),
         "init.0.lr_ratio": Choice((0.1, 0.3, 1.0)),
     },
     seeds=(10,),

@@ -82,7 +82,7 @@ def parse(experiments: Mapping[str, Experiment], default: str, arguments: Sequen
     own = replace(base, modules=(*base.modules, *options.own), init=started_from(base, options.init, experiments))
     start = Command(experiment=own, **vars(options))
     if asks_help(options, rest):
-        names = "\n".join([f"{len(experiments)} experiments (default {default}):", *families(experiments)])
+        names = "\n".join([f"{len(experiments)} experiments (default {default}):", *families(experiments, whole=options.help_all)])
         known = f"{base.name}: {size(base)}" if named or options.resume else names
         show_help("[EXPERIMENT] [--field.path VALUE ...] [OPTIONS]", [about, known], start if options.help_all else options)
     command = understood(lambda: tyro.cli(Command, default=start, config=(tyro.conf.AvoidSubcommands,), args=rest))
@@ -225,7 +225,7 @@ def understood(ask: Callable[[], T]) -> T:
     facts = re.sub(r"\.?\s*; \s*", "; ", " ".join("; " if re.fullmatch("[─-]+", line) else line for line in lines))
     facts = re.sub(r"^Error parsing __\S+: ", "", facts.strip())  # a name inside tyro
     facts = facts.partition("; For full helptext")[0].strip()
-    raise ValueError(_as_typed(facts) or said.getvalue().strip())
+    raise ValueError(_as_typed(facts) or said.getvalue().strip())  # whatever else was said
 
 
 def _as_typed(error: str) -> str:

@@ -43,8 +43,11 @@ def fitted(text: str) -> str:
     return "\n".join(out).rstrip()
 
 
-def families(names: Iterable[str]) -> list[str]:
-    """Names by what stands before their first hyphen, a line each: `gaitset-  casia-b oumvlp`. Those alone in theirs share the first."""
+def families(names: Iterable[str], *, whole: bool = False) -> list[str]:
+    """Names by what stands before their first hyphen, a line each: `gaitset-  casia-b oumvlp`. Those alone in theirs share the first.
+
+    whole: all of them, as --help-all shows; else `MOST` lines.
+    """
     members: dict[str, list[str]] = {}
     for name in names:
         head, hyphen, rest = name.partition("-")
@@ -55,8 +58,8 @@ def families(names: Iterable[str]) -> list[str]:
     lines = _columns(alone, "  ") if alone else []
     for family, of in large.items():
         lines += _columns(of, f"  {family:{column}}")
-    return lines if len(lines) <= MOST else [*lines[: MOST - 1], f"  and {len(lines) - MOST + 1} lines more: --help-all"]
+    return lines if whole or len(lines) <= MOST else [*lines[: MOST - 1], f"  and {len(lines) - MOST + 1} lines more: --help-all"]
 
 
-def _columns(words: list[str], head: str, gap: str = "  ") -> list[str]:
-    return textwrap.wrap(gap.join(words), width(), initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)
+def _columns(words: list[str], head: str) -> list[str]:
+    return textwrap.wrap("  ".join(words), width(), initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)

@@ -1,6 +1,7 @@
 """Start a run, in this process, as one of torchrun's, or on Ray; or a sweep of them, here or on Ray. All end in `training.fit`."""
 
 import math
+import os
 import time
 from dataclasses import replace
 from typing import Any
@@ -47,6 +48,12 @@ def on_ray(experiment: Experiment, *, resume: str | None = None, tracking: bool 
     start_ray()
     check_places(experiment.scale)
     return ensure(experiment, OnRay(), resume=resume, tracking=tracking, fresh=fresh)
+
+
+def here_or_on_ray(experiment: Experiment, *, tracking: bool = True, resume: str | None = None, fresh: bool = False) -> Summary:
+    """`on_ray` where RAY_ADDRESS is set, as it is in a submitted job; else `local`."""
+    start = on_ray if os.environ.get("RAY_ADDRESS") else local
+    return start(experiment, resume=resume, tracking=tracking, fresh=fresh)
 
 
 def run_sweep(

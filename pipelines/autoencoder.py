@@ -32,7 +32,7 @@ from gaitlab.training.run import LocalRun
 from gaitlab.training.trained import trained
 
 WALKS = 200
-"""That are looked at in the end, at most."""
+"""On which the overlap is measured, at most."""
 EXPERIMENTS = {name: each for name, each in ALL.items() if isinstance(each.method, AutoencoderConfig)}
 
 
@@ -69,7 +69,7 @@ def main() -> None:
 
 @torch.inference_mode()
 def held_out_overlap(run: str) -> tuple[float, int]:
-    """Mean intersection over union, and the number of walks it is over: of people set aside, or to be tested on, at most."""
+    """Mean intersection over union of walks that are not for training, and the number of these walks."""
     folder = run_folder(run)
     experiment, network = trained(folder, LocalRun(lambda: folder, device=torch.device("cpu")))
     assert isinstance(network, Autoencoder)

@@ -23,7 +23,7 @@ from gaitlab.ensure import rank
 from gaitlab.experiment import Benchmark, Experiment
 from gaitlab.guard import guarded
 from gaitlab.home import home
-from gaitlab.launch import local, on_ray
+from gaitlab.launch import here_or_on_ray
 from gaitlab.methods.cod2 import CoD2Config
 from gaitlab.reports.ladder import ladder
 from gaitlab.reports.table import markdown
@@ -43,10 +43,9 @@ def main() -> None:
         raise ValueError(f"run {resume} is the baseline of a pair; give the pair's own command again, and it goes on")  # noqa: TRY004
     if resume is None:
         experiment = with_recording(experiment)
-    launch = on_ray if os.environ.get("RAY_ADDRESS") else local
     halves = {"baseline": baseline_of(experiment), "CoD²": experiment}
     ended = {
-        row: launch(half, resume=resume if half is experiment else None, tracking=command.tracking, fresh=command.fresh)
+        row: here_or_on_ray(half, resume=resume if half is experiment else None, tracking=command.tracking, fresh=command.fresh)
         for row, half in halves.items()
     }
     if rank():  # under torchrun the first one knows the figures
@@ -88,11 +87,11 @@ def together(baseline: Summary, cod2: Summary, name: str) -> Summary:
 def gains(ended: Mapping[str, Summary]) -> str:
     """What the network gains over the classical rows in the first test, and CoD2 over the network, with intervals."""
     baseline, cod2 = ended["baseline"], ended["CoD²"]
-    tests = [name for name in baseline.subjects if "/" not in name]
-    if not tests:
+    if not baseline.tests:
         return ""
-    classical = {name.partition("/")[2]: parts for name, parts in baseline.subjects.items() if name.startswith(f"{tests[0]}/")}
-    return markdown(ladder(tests[0], {**classical, "baseline": baseline.subjects[tests[0]], "CoD²": cod2.subjects[tests[0]]}))
+    test = baseline.tests[0]
+    classical = {name.partition("/")[2]: parts for name, parts in baseline.subjects.items() if name.startswith(f"{test}/")}
+    return markdown(ladder(test, {**classical, "baseline": baseline.subjects[test], "CoD²": cod2.subjects[test]}))
 
 
 def how_to_open(runs: list[str]) -> str:

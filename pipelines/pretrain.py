@@ -5,7 +5,6 @@ no finished run of it is there, so after Ctrl-C, a crash or kill -9 the same com
 `--init.0.of`, e.g. --init.0.of.train.steps 3000; `pipelines/sweep.py pretrain-lab --here` makes the same table of several seeds.
 """
 
-import os
 import sys
 
 from experiments import ALL
@@ -14,7 +13,7 @@ from gaitlab.command import parse
 from gaitlab.ensure import rank
 from gaitlab.experiment import Experiment
 from gaitlab.guard import guarded
-from gaitlab.launch import local, on_ray
+from gaitlab.launch import here_or_on_ray
 from gaitlab.methods.diffusion_pretrain import DiffusionPretrainConfig
 from gaitlab.reports.ladder import ladder
 from gaitlab.reports.table import markdown
@@ -32,13 +31,12 @@ def main() -> None:
     command = parse({name: each for name, each in ALL.items() if pretrained(each)}, DEFAULT, sys.argv[1:], __doc__ or "")
     if command.resume is not None or not pretrained(command.experiment):
         raise ValueError("this makes a table of several runs; the same command goes on with them, so leave --resume and --init out")
-    launch = on_ray if os.environ.get("RAY_ADDRESS") else local
     plan = table(command.experiment)
     rows = {row: of_row(plan, row, command.experiment.seed) for row in plan.rows}
-    ended = {row: launch(each, tracking=command.tracking, fresh=command.fresh) for row, each in rows.items()}
+    ended = {row: here_or_on_ray(each, tracking=command.tracking, fresh=command.fresh) for row, each in rows.items()}
     if not rank():  # under torchrun the first one knows the figures
-        test = next(name for name in ended["scratch"].subjects if "/" not in name)
-        print(f"\n{markdown(ladder(test, {row: summary.subjects[test] for row, summary in ended.items()}, plan.baseline))}")
+        for test in ended["scratch"].tests[:1]:
+            print(f"\n{markdown(ladder(test, {row: summary.subjects[test] for row, summary in ended.items()}, plan.baseline))}")
 
 
 if __name__ == "__main__":

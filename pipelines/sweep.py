@@ -68,12 +68,12 @@ class Command(Options):
     """What all trials share."""
 
 
-def catalogue(sweeps: Mapping[str, Sweep]) -> str:
+def catalogue(sweeps: Mapping[str, Sweep], *, whole: bool) -> str:
     """All sweeps by name, and the one that every experiment has."""
     own = [name for name in sweeps if not name.startswith("recipe-")]
     any_ = next(sweep for name, sweep in sweeps.items() if name.startswith("recipe-"))
     every = f"and recipe-EXPERIMENT: {any_.title} of any recogniser, e.g. {any_.name}"
-    return "\n".join([f"{len(own)} sweeps (NAME --help tells what one is):", *families(own), every])
+    return "\n".join([f"{len(own)} sweeps (NAME --help tells what one is):", *families(own, whole=whole), every])
 
 
 def parse(arguments: Sequence[str]) -> tuple[Sweep, Command]:
@@ -82,7 +82,7 @@ def parse(arguments: Sequence[str]) -> tuple[Sweep, Command]:
     sweeps = {**SWEEPS, **offered(import_modules(early_.own), "SWEEPS")}
     usage, about = "NAME [--base.field.path VALUE ...] [OPTIONS]", __doc__ or ""
     if not rest or rest[0].startswith("-"):
-        show_help(usage, [about, catalogue(sweeps)], Early())
+        show_help(usage, [about, catalogue(sweeps, whole=early_.help_all)], Early())
     sweep = called(rest.pop(0), sweeps, "sweep")
     sweep = replace(sweep, base=replace(sweep.base, modules=(*sweep.base.modules, *early_.own)))
     options = Options(name=sweep.name, seeds=sweep.seeds, trials=sweep.trials, stopper=sweep.stopper, grace=sweep.grace, **vars(early_))

@@ -117,6 +117,7 @@ def test_names_stand_in_families(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     many = families(f"f{i}-{j}" for i in range(99) for j in range(2))
     assert (len(many), many[-1]) == (MOST, f"  and {99 - MOST + 1} lines more: --help-all")
+    assert len(families((f"f{i}-{j}" for i in range(99) for j in range(2)), whole=True)) == 99  # what --help-all shows
     assert fitted("Some words.\nMore.\n\npython pipelines/x.py  # y\n") == "Some words. More.\n\n  python pipelines/x.py  # y"
 
 

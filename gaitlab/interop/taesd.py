@@ -1,6 +1,5 @@
 """TAESD's published weights, or others of its kind, from a folder or from the hub, as a run that transfers take the autoencoder from."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,12 @@ from typing import Any
 from gaitlab.data.shards import DataConfig
 from gaitlab.experiment import Experiment, TrainConfig
 from gaitlab.methods.autoencoder import Autoencoder, AutoencoderConfig
+from gaitlab.runs import checkpoint
 
 HUB = "madebyollin/taesd"
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
 """What diffusers writes beside each other."""
+DOWNLOAD = f"put {CONFIG} and {WEIGHTS} of https://huggingface.co/{HUB} into a folder and name that"
 
 
 def read_autoencoder(source: str, sha256: str = "") -> tuple[Experiment, Autoencoder, str]:
@@ -22,7 +23,7 @@ def read_autoencoder(source: str, sha256: str = "") -> tuple[Experiment, Autoenc
     from safetensors.torch import load_file
 
     folder = _folder(source)
-    found = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    found = checkpoint.sha256(folder / WEIGHTS)
     if sha256 and found != sha256.lower():
         raise ValueError(f"{folder / WEIGHTS} has the sha256 {found}, not {sha256}; download it again")
     config = _config(folder / CONFIG)
@@ -31,15 +32,11 @@ def read_autoencoder(source: str, sha256: str = "") -> tuple[Experiment, Autoenc
         weights = load_file(folder / WEIGHTS)
     except Exception as error:  # noqa: BLE001  (safetensors has a kind of its own for whatever is wrong with a file)
         raise ValueError(f"{folder / WEIGHTS} is no safetensors file: {error}") from None
-    ours = method.network.state_dict()
-    unlike = [
-        name
-        for name in sorted(ours.keys() | weights.keys())
-        if getattr(weights.get(name), "shape", 0) != getattr(ours.get(name), "shape", 1)
-    ]
-    if unlike:
-        raise ValueError(f"{folder / WEIGHTS} is of another network than {CONFIG} beside it says: {unlike[0]} differs")
-    method.network.load_state_dict(weights)
+    try:
+        method.network.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise ValueError(f"{folder / WEIGHTS} is of another network than {CONFIG} beside it says: {first[:300]}") from None
     experiment = Experiment(name="taesd", method=config, data=DataConfig(root="taesd"), train=TrainConfig(steps=0))
     return experiment, method.eval(), found
 
@@ -47,20 +44,16 @@ def read_autoencoder(source: str, sha256: str = "") -> tuple[Experiment, Autoenc
 def _folder(source: str) -> Path:
     if (folder := Path(source)).is_dir():
         if missing := [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]:
-            raise ValueError(f"{folder} has no {missing[0]}; {_download()}")
+            raise ValueError(f"{folder} has no {missing[0]}; {DOWNLOAD}")
         return folder
     if source.count("/") != 1 or source.startswith((".", "/", "~")):
-        raise ValueError(f"there is no folder {source}; {_download()}")
+        raise ValueError(f"there is no folder {source}; {DOWNLOAD}")
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(source, allow_patterns=[CONFIG, WEIGHTS]))
     except Exception as error:  # noqa: BLE001  (of the network, of the hub, of the disk: each a kind of its own)
-        raise ValueError(f"the hub does not give {source} ({type(error).__name__}); {_download()}") from None
-
-
-def _download() -> str:
-    return f"put {CONFIG} and {WEIGHTS} of https://huggingface.co/{HUB} into a folder and name that"
+        raise ValueError(f"the hub does not give {source} ({type(error).__name__}); {DOWNLOAD}") from None
 
 
 def _config(file: Path) -> AutoencoderConfig:

@@ -51,7 +51,7 @@ class AutoencoderConfig(MethodConfig):
     @property
     def shrinks(self) -> int:
         """Pixels on a side of what becomes one latent."""
-        return int(2 ** (len(self.encoder_blocks) - 1))
+        return 1 << (len(self.encoder_blocks) - 1)
 
     def clips(self) -> dict[str, ClipSpec]:
         return {"gait": self.clip}

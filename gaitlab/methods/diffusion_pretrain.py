@@ -155,12 +155,13 @@ class DiffusionPretrain(Method):
         """
         condition = self.condition(batch)
         people = batch.subject.unique()
-        apart = 1 - F.normalize(condition, dim=1) @ F.normalize(condition, dim=1).T
+        unit = F.normalize(condition, dim=1)
+        apart = 1 - unit @ unit.T
         same = batch.subject[:, None] == batch.subject[None]
         others = ~torch.eye(len(batch), dtype=torch.bool, device=same.device)
         first = torch.stack([(batch.subject == person).nonzero()[0, 0] for person in people[:4]])
         clean, told = self.latents(batch.clips["rebuilt"][first]), condition[first]
-        noise = rng.normal("noise", *clean.shape[1:])[: len(first)]
+        noise = rng.part(0, len(first)).normal("noise", *clean.shape[1:])
         denoised = {"clip": batch.clips["rebuilt"][first][:, :, 0], "rebuilt": self.pixels(clean)}
         for quarter in (1, 2, 3):
             level = max(1, self.config.steps * quarter // 4)
@@ -168,12 +169,13 @@ class DiffusionPretrain(Method):
             xt = q_sample(clean, t, noise, self.alpha_bar)
             predicted = self.denoiser(xt, t, told).float()
             denoised[f"level {level}"] = self.pixels(parts_of(self.config.predicts, predicted, xt, t, self.alpha_bar)[0])
-        samples = {f"guidance {scale}": self.pixels(self.sample(noise, told, scale)) for scale in (1, 2, 4)}
         titles = tuple(f"person {person}" for person in people[:4].tolist())
+        made = {f"guidance {scale}": self.pixels(self.sample(noise, told, scale)) for scale in (1, 2, 4)}
+        samples = Look({"clip": denoised["clip"], **made}, titles)
         return {
             "denoised": Look(denoised, titles, about=f"noise levels of {self.config.steps}"),
-            "samples": Look({"clip": denoised["clip"], **samples}, titles),
-            "walking": Look({"clip": denoised["clip"], **samples}, titles, moving=True),
+            "samples": samples,
+            "walking": replace(samples, moving=True),
             "pairs": Numbers({"one_person": float(apart[same & others].mean()), "two_people": float(apart[~same].mean())}),
         }
 

@@ -19,9 +19,9 @@ def ladder(protocol: str, rungs: Mapping[str, Parts], over: Mapping[str, str] | 
     lower = {label: below for below, label in pairwise(rungs)} if over is None else over
     for label, parts in rungs.items():
         value = 100 * sum(hits for _, hits in parts.values()) / sum(share for share, _ in parts.values())
-        below = lower.get(label)
+        below = lower.get(label, "")
         gain = bootstrap.gain({0: parts}, {0: rungs[below]}) if below else None
-        told = [signed(gain.value), interval(gain.low, gain.high, sign=True), str(below)] if gain else ["–", "–", "–"]
+        told = [signed(gain.value), interval(gain.low, gain.high, sign=True), below] if gain else ["–", "–", "–"]
         if gain and gain.certain:
             marks |= dict.fromkeys([(len(lines), 2), (len(lines), 3)], "more" if gain.value > 0 else "less")
         lines.append([label, number(value), *told])

@@ -42,6 +42,11 @@ class Summary:
             measure=first.measure,
         )
 
+    @property
+    def tests(self) -> list[str]:
+        """Protocols whose `subjects` are known, in their order."""
+        return [name for name in self.subjects if "/" not in name]
+
     def __repr__(self) -> str:
         return self.text()
 

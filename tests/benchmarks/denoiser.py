@@ -4,7 +4,6 @@
 Floor: the step's products at the rate of a large matrix product on the same cores.
 """
 
-import time
 from collections.abc import Callable, Iterator
 
 import torch
@@ -13,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gaitlab.diffusion.spacetime import SpaceTimeUNet
 from gaitlab.nn.memory import keep_freed_memory
+from tests.benchmarks.cod2 import timed
 
 WALKS, FRAMES = 4, 30
 """Of the article's latents, 4 x 8 x 8 a frame; its batch has 64 walks."""
@@ -64,19 +64,13 @@ def turns(steps: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[
     took: dict[str, list[float]] = {name: [] for name in steps}
     for i in range(repeats + 1):
         for name, step in steps.items():
-            start = time.perf_counter()
-            step()
+            seconds = timed(step)
             if i:
-                took[name].append(time.perf_counter() - start)
+                took[name].append(seconds)
     return took
 
 
 def products_per_second(side: int = 1024) -> float:
     """Multiplications and additions a second in a matrix product of that side, on one thread."""
     a, b = torch.randn(side, side), torch.randn(side, side)
-    best = float("inf")
-    for _ in range(8):
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
-    return 2 * side**3 / best
+    return 2 * side**3 / min(timed(lambda: a @ b) for _ in range(8))
